@@ -1,0 +1,57 @@
+//! One comparison for each kind of case.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tripline::model::headers::Headers;
+
+use crate::{Case, Comparison};
+
+/// Compares one case, or says that its kind is not compared yet.
+pub fn compare(case: &Case) -> Comparison {
+    match case.kind.as_str() {
+        _ => Comparison::NotCompared,
+    }
+}
+
+/// The body bytes of `input.request`.
+pub fn body(case: &Case) -> Vec<u8> {
+    let request = &case.input["request"];
+    if let Some(text) = request["body"].as_str() {
+        return text.as_bytes().to_vec();
+    }
+    if let Some(file) = request["body_file"].as_str() {
+        let path: PathBuf = case.bodies.join(file);
+        return std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    }
+    Vec::new()
+}
+
+/// The header map of `input.request`, names exactly as recorded.
+pub fn headers(case: &Case) -> Headers {
+    let mut headers = Headers::new();
+    if let Some(map) = case.input["request"]["headers"].as_object() {
+        for (name, values) in map {
+            for value in values.as_array().into_iter().flatten() {
+                headers.append_exact(name.clone(), value.as_str().unwrap_or_default());
+            }
+        }
+    }
+    headers
+}
+
+/// Deep equality with numbers as IEEE doubles.
+pub fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
+        }
+        _ => one == other,
+    }
+}

@@ -1,0 +1,8 @@
+//! Tripline: one ingress endpoint verifies webhook signatures, runs interceptor
+//! chains that filter by repository and event, and renders trigger templates
+//! into PipelineRun-style resources.
+//!
+//! The modules stand in the order in which an event meets them. `ARCHITECTURE.md`
+//! has the map and the rules of who may import whom.
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! The `tripline` binary.
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! Pure data that every stage shares: events, verdicts, names, manifests.
+//!
+//! In: nothing. Out: types. No IO, no clock, no async, and no import of any
+//! other module of this crate.
+
+pub mod headers;
+pub mod ids;
+pub mod limits;
+pub mod manifest;
+pub mod params;
+pub mod secret;
+pub mod verdict;

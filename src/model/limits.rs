@@ -1,0 +1,34 @@
+//! Named bounds of what one event or expression may cost. Bounds of sockets
+//! and bodies stand in `ingress/limits.rs`.
+
+/// Longest CEL source that is compiled, in bytes.
+pub const CEL_SOURCE_BYTES: usize = 16 * 1024;
+
+/// Deepest expression tree that is compiled. Evaluation recurses once a level.
+pub const CEL_DEPTH: usize = 250;
+
+/// Most nodes an expression tree may have.
+pub const CEL_NODES: usize = 20_000;
+
+/// Stack of the thread that parses CEL, in bytes: the parser recurses over
+/// text that has not been measured yet.
+pub const CEL_PARSE_STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Steps one evaluation may take. A step is a node visited or an element
+/// looked at; a built-in that walks text or a list pays for its length.
+pub const CEL_FUEL: u64 = 2_000_000;
+
+/// Most bytes of values one evaluation may build.
+pub const CEL_MEMORY_BYTES: usize = 32 * 1024 * 1024;
+
+/// Longest binding value that is compiled, in bytes.
+pub const BINDING_SOURCE_BYTES: usize = 64 * 1024;
+
+/// Most JSON nodes one JSONPath expression may visit.
+pub const JSONPATH_FUEL: u64 = 2_000_000;
+
+/// Most bytes one rendered resource may have.
+pub const MANIFEST_BYTES: usize = 1536 * 1024;
+
+/// Most resources one trigger may render.
+pub const MANIFESTS_PER_TRIGGER: usize = 256;
