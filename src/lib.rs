@@ -6,3 +6,6 @@
 //! has the map and the rules of who may import whom.
 
 pub mod model;
+pub mod api;
+pub mod verify;
+pub mod catalog;

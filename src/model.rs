@@ -3,10 +3,15 @@
 //! In: nothing. Out: types. No IO, no clock, no async, and no import of any
 //! other module of this crate.
 
+pub mod annotations;
+pub mod event;
+pub mod finding;
 pub mod headers;
 pub mod ids;
 pub mod limits;
 pub mod manifest;
 pub mod params;
+pub mod problem;
 pub mod secret;
+pub mod sender;
 pub mod verdict;

@@ -1,0 +1,106 @@
+//! Trigger: interceptors, bindings and a template.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::meta::{ObjectMeta, null_as_default};
+use super::trigger_template::TriggerTemplateSpec;
+
+/// A Trigger.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Trigger {
+    /// Name, namespace, labels, annotations.
+    pub metadata: ObjectMeta,
+    /// What it does.
+    #[serde(default)]
+    pub spec: TriggerSpec,
+}
+
+/// What a Trigger does.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TriggerSpec {
+    /// Ignored, as upstream does: the object's own name counts.
+    pub name: String,
+    /// Interceptors, in order.
+    #[serde(deserialize_with = "null_as_default")]
+    pub interceptors: Vec<Interceptor>,
+    /// Bindings, in order.
+    #[serde(deserialize_with = "null_as_default")]
+    pub bindings: Vec<Binding>,
+    /// The template.
+    pub template: Option<Template>,
+    /// Account that it acts as.
+    pub service_account_name: String,
+}
+
+/// One interceptor of a trigger.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Interceptor {
+    /// What its author calls it.
+    pub name: Option<String>,
+    /// Which interceptor it is.
+    #[serde(rename = "ref")]
+    pub reference: InterceptorRef,
+    /// Its parameters.
+    #[serde(deserialize_with = "null_as_default")]
+    pub params: Vec<InterceptorParam>,
+    /// The deprecated kind that replaces body and headers.
+    pub webhook: Option<Value>,
+}
+
+/// Names an interceptor.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InterceptorRef {
+    /// Its name.
+    pub name: String,
+    /// `ClusterInterceptor`, which an empty kind means, or
+    /// `NamespacedInterceptor`.
+    pub kind: String,
+    /// Group and version; not needed.
+    pub api_version: String,
+}
+
+/// One parameter of an interceptor: any JSON.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct InterceptorParam {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    #[serde(default)]
+    pub value: Value,
+}
+
+/// A binding in place, or a reference to one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Binding {
+    /// Name of the parameter given here.
+    pub name: String,
+    /// Its value.
+    pub value: Option<String>,
+    /// Name of a TriggerBinding or ClusterTriggerBinding.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// Which of the two; empty means TriggerBinding.
+    pub kind: String,
+    /// Group and version; not needed.
+    #[serde(alias = "apiversion", rename = "apiVersion")]
+    pub api_version: String,
+}
+
+/// A template in place, or a reference to one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Template {
+    /// Name of a TriggerTemplate.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// The template itself.
+    pub spec: Option<TriggerTemplateSpec>,
+    /// Group and version; not needed.
+    #[serde(alias = "apiversion", rename = "apiVersion")]
+    pub api_version: String,
+}

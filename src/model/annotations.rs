@@ -1,0 +1,96 @@
+//! The annotations that steer Tripline: the one table that the code reads
+//! them by and `docs/annotations.md` is made from.
+
+use std::collections::BTreeMap;
+
+/// Everything that begins so is Tripline's.
+pub const PREFIX: &str = "tripline.dev/";
+
+/// One annotation.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// The key.
+    pub key: &'static str,
+    /// What it stands on.
+    pub on: &'static str,
+    /// Values that it takes.
+    pub values: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// Whether a delivery that was accepted before is performed again.
+pub const REDELIVERY: Annotation = Annotation {
+    key: "tripline.dev/redelivery",
+    on: "EventListener, Trigger",
+    values: "`rerun`",
+    meaning: "A delivery that its sender sends again is performed again, as an event of its own, \
+              in place of being answered as a duplicate. On an EventListener it holds for all its \
+              triggers; `tripline.dev/redelivery.NAME` for its inline trigger NAME.",
+};
+
+/// Upstream's annotation that keeps templates working that escape quotes
+/// themselves.
+pub const OLD_ESCAPE_QUOTES: Annotation = Annotation {
+    key: "triggers.tekton.dev/old-escape-quotes",
+    on: "TriggerTemplate",
+    values: "any",
+    meaning: "Quotes in values are escaped once more before they are put in, as Tekton Triggers \
+              did before v0.10.",
+};
+
+/// What an object was made for: the event.
+pub const EVENT_ID: Annotation = Annotation {
+    key: "tripline.dev/event-id",
+    on: "created objects",
+    values: "a UUID",
+    meaning: "Written by Tripline: the event that the object was made for.",
+};
+
+/// What an object was made for: the trigger.
+pub const TRIGGER: Annotation = Annotation {
+    key: "tripline.dev/trigger",
+    on: "created objects",
+    values: "a trigger's identity",
+    meaning: "Written by Tripline: the trigger that made the object.",
+};
+
+/// What an object was made for: the place in the template.
+pub const INDEX: Annotation = Annotation {
+    key: "tripline.dev/index",
+    on: "created objects",
+    values: "a number",
+    meaning: "Written by Tripline: which of the template's resources the object is, from 0.",
+};
+
+/// Every annotation.
+pub const ALL: [&Annotation; 5] = [&REDELIVERY, &OLD_ESCAPE_QUOTES, &EVENT_ID, &TRIGGER, &INDEX];
+
+/// The value of `annotation` for the inline trigger `name` of an object: its
+/// own (`KEY.NAME`), else the object's.
+pub fn for_inline_trigger<'a>(
+    annotations: &'a BTreeMap<String, String>,
+    annotation: &Annotation,
+    name: &str,
+) -> Option<&'a str> {
+    annotations
+        .get(&format!("{}.{name}", annotation.key))
+        .or_else(|| annotations.get(annotation.key))
+        .map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inline_trigger_s_own_annotation_wins() {
+        let annotations = BTreeMap::from([
+            ("tripline.dev/redelivery".to_owned(), "rerun".to_owned()),
+            ("tripline.dev/redelivery.once".to_owned(), "no".to_owned()),
+        ]);
+        let of = |name| for_inline_trigger(&annotations, &REDELIVERY, name);
+        assert_eq!(of("once"), Some("no"));
+        assert_eq!(of("other"), Some("rerun"));
+    }
+}

@@ -1,0 +1,145 @@
+//! An event on its way: bytes from a stranger, then something whose sender is
+//! known.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::headers::Headers;
+use super::secret::SecretKeyRef;
+use super::sender::{Facts, Sender};
+use super::verdict::Reason;
+
+/// A request as it came in. Nothing in it has been believed or parsed yet.
+#[derive(Clone, Debug)]
+pub struct RawEvent {
+    /// The request method.
+    pub method: String,
+    /// Path and query without the part that chose the listener: `requestURL`.
+    pub url: String,
+    /// The headers, `Host` apart, as Go's server keeps them.
+    pub headers: Headers,
+    /// The body, byte for byte.
+    pub body: Bytes,
+}
+
+/// How it is known that an event is genuine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The trigger asks for no proof.
+    NoVerifier,
+    /// A secret of the trigger gives what the request carries.
+    Secret {
+        /// The verifier that compared.
+        verifier: &'static str,
+        /// The secret that matched.
+        secret: SecretKeyRef,
+    },
+    /// An earlier process verified it and wrote so into its journal.
+    Recalled,
+}
+
+/// An event whose sender is known. Cheap to clone: the parsed body is shared
+/// by every trigger that looks at the event.
+#[derive(Clone, Debug)]
+pub struct VerifiedEvent {
+    event: Arc<SharedEvent>,
+    proof: Proof,
+}
+
+/// What all triggers of a listener share of one event.
+#[derive(Debug)]
+pub struct SharedEvent {
+    raw: RawEvent,
+    parse: fn(&RawEvent) -> Result<Value, Reason>,
+    recognise: fn(&Headers, &Value) -> Option<&'static Sender>,
+    parsed: OnceLock<Result<Parsed, Reason>>,
+}
+
+#[derive(Debug)]
+struct Parsed {
+    body: Value,
+    sender: Option<&'static Sender>,
+}
+
+impl SharedEvent {
+    /// Wraps a request with the functions that will parse and recognise it
+    /// once somebody has been convinced that it is genuine.
+    pub fn new(
+        raw: RawEvent,
+        parse: fn(&RawEvent) -> Result<Value, Reason>,
+        recognise: fn(&Headers, &Value) -> Option<&'static Sender>,
+    ) -> Self {
+        Self {
+            raw,
+            parse,
+            recognise,
+            parsed: OnceLock::new(),
+        }
+    }
+
+    /// The request, for verification.
+    pub fn raw(&self) -> &RawEvent {
+        &self.raw
+    }
+
+    fn parsed(&self) -> Result<&Parsed, Reason> {
+        let parsed = self.parsed.get_or_init(|| {
+            let body = (self.parse)(&self.raw)?;
+            let sender = (self.recognise)(&self.raw.headers, &body);
+            Ok(Parsed { body, sender })
+        });
+        parsed.as_ref().map_err(|reason| *reason)
+    }
+}
+
+impl VerifiedEvent {
+    /// States that the event is genuine. Only `verify` may call this: every
+    /// stage after it trusts the type.
+    pub fn attest(event: Arc<SharedEvent>, proof: Proof) -> Self {
+        Self { event, proof }
+    }
+
+    /// How it is known to be genuine.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// The body as JSON: parsed at the first call, shared afterwards.
+    pub fn body(&self) -> Result<&Value, Reason> {
+        self.event.parsed().map(|parsed| &parsed.body)
+    }
+
+    /// Who sent it, where that is a sender that Tripline knows.
+    pub fn sender(&self) -> Option<&'static Sender> {
+        self.event.parsed().ok()?.sender
+    }
+
+    /// The facts that filters ask for, where the sender is known.
+    pub fn facts(&self) -> Option<Facts<'_>> {
+        let parsed = self.event.parsed().ok()?;
+        let sender = parsed.sender?;
+        Some(Facts::new(sender, &self.event.raw.headers, &parsed.body))
+    }
+
+    /// The headers, credentials included: for expressions that compare them.
+    pub fn headers(&self) -> &Headers {
+        &self.event.raw.headers
+    }
+
+    /// Path and query without the part that chose the listener.
+    pub fn url(&self) -> &str {
+        &self.event.raw.url
+    }
+
+    /// The request method.
+    pub fn method(&self) -> &str {
+        &self.event.raw.method
+    }
+
+    /// The body, byte for byte.
+    pub fn raw_body(&self) -> &Bytes {
+        &self.event.raw.body
+    }
+}

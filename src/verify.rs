@@ -1,0 +1,183 @@
+//! Who sent this?
+//!
+//! In: a request, the verifiers of a trigger, the secrets that are known. Out:
+//! one of four results. This is the only stage that makes a
+//! [`VerifiedEvent`]; it reads headers and raw bytes, compares in constant
+//! time, and never looks at the body as JSON before the proof has held.
+
+use std::sync::Arc;
+
+use crate::model::event::{Proof, RawEvent, SharedEvent, VerifiedEvent};
+use crate::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
+use crate::model::verdict::Reason;
+
+mod body;
+mod compare;
+mod config;
+mod delivery;
+mod github;
+mod gitlab;
+mod harbor;
+mod hmac;
+pub mod registry;
+mod scheme;
+
+pub use config::compile;
+pub use delivery::{Identity, identify};
+pub use scheme::{Check, Scheme};
+
+/// What verification found.
+#[derive(Debug)]
+pub enum Verification {
+    /// The request is genuine.
+    Verified(VerifiedEvent),
+    /// It claims to be from the sender and does not prove it.
+    Refused(Reason),
+    /// It does not claim to be from the sender of this trigger.
+    NotMine(Reason),
+    /// Nobody can say yet: a secret is missing.
+    Deferred(Reason, SecretKeyRef),
+}
+
+/// A compiled verifier: a sender's scheme and the secrets that may prove it.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    scheme: &'static Scheme,
+    secrets: Vec<SecretKeyRef>,
+}
+
+impl Verifier {
+    /// A verifier that any one of `secrets` satisfies.
+    pub fn new(scheme: &'static Scheme, secrets: Vec<SecretKeyRef>) -> Self {
+        Self { scheme, secrets }
+    }
+
+    /// The secrets that it reads.
+    pub fn secrets(&self) -> &[SecretKeyRef] {
+        &self.secrets
+    }
+
+    /// The sender whose scheme it checks.
+    pub fn name(&self) -> &'static str {
+        self.scheme.name
+    }
+}
+
+/// One request while the triggers of a listener verify it. MACs are computed
+/// once a secret, however many triggers share it.
+pub struct Arrival<'s> {
+    event: Arc<SharedEvent>,
+    secrets: &'s dyn Secrets,
+    proofs: Vec<(&'static str, SecretKeyRef, Finding)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finding {
+    Match,
+    Mismatch,
+    Unknown(Reason),
+}
+
+impl<'s> Arrival<'s> {
+    /// Takes a request in.
+    pub fn new(raw: RawEvent, secrets: &'s dyn Secrets) -> Self {
+        Self {
+            event: Arc::new(SharedEvent::new(raw, body::parse, registry::recognise)),
+            secrets,
+            proofs: Vec::new(),
+        }
+    }
+
+    /// Verifies the request for a trigger with these verifiers, all of which
+    /// must be satisfied. No verifier at all is the explicit choice to believe
+    /// everybody.
+    pub fn verify(&mut self, verifiers: &[Verifier]) -> Verification {
+        let mut proof = Proof::NoVerifier;
+        for verifier in verifiers {
+            match self.check(verifier) {
+                Ok(secret) => {
+                    proof = Proof::Secret {
+                        verifier: verifier.scheme.name,
+                        secret,
+                    }
+                }
+                Err(negative) => return negative,
+            }
+        }
+        Verification::Verified(attest(&self.event, proof))
+    }
+
+    fn check(&mut self, verifier: &Verifier) -> Result<SecretKeyRef, Verification> {
+        let event = Arc::clone(&self.event);
+        let raw = event.raw();
+        if !verifier.scheme.claimed_by(&raw.headers) {
+            return Err(Verification::NotMine(Reason::NotThisSender));
+        }
+        let presented = verifier
+            .scheme
+            .presented(&raw.headers)
+            .map_err(Verification::Refused)?;
+        let mut unknown = None;
+        for secret in &verifier.secrets {
+            let finding = self.proofs.iter().find_map(|(scheme, known, finding)| {
+                (*scheme == verifier.scheme.name && known == secret).then_some(*finding)
+            });
+            let finding = finding.unwrap_or_else(|| {
+                let finding = match usable(self.secrets.find(secret)) {
+                    Err(reason) => Finding::Unknown(reason),
+                    Ok(key) if verifier.scheme.proves(&presented, &key, raw) => Finding::Match,
+                    Ok(_) => Finding::Mismatch,
+                };
+                self.proofs
+                    .push((verifier.scheme.name, secret.clone(), finding));
+                finding
+            });
+            match finding {
+                Finding::Match => return Ok(secret.clone()),
+                Finding::Mismatch => {}
+                Finding::Unknown(reason) => {
+                    unknown.get_or_insert((reason, secret.clone()));
+                }
+            }
+        }
+        Err(match unknown {
+            Some((reason, secret)) => Verification::Deferred(reason, secret),
+            None => Verification::Refused(verifier.scheme.mismatch()),
+        })
+    }
+}
+
+/// An event that an earlier process verified and journaled: the door for a
+/// restarted worker, which starts after the recorded match.
+pub fn recall(raw: RawEvent) -> VerifiedEvent {
+    let event = SharedEvent::new(raw, body::parse, registry::recognise);
+    attest(&Arc::new(event), Proof::Recalled)
+}
+
+/// The headers of a verified request that may be written down: those that
+/// carry credentials are gone.
+pub fn recordable(event: &VerifiedEvent) -> crate::model::headers::Headers {
+    let mut headers = event.headers().clone();
+    for name in registry::credential_headers() {
+        headers.remove(name);
+    }
+    headers
+}
+
+fn attest(event: &Arc<SharedEvent>, proof: Proof) -> VerifiedEvent {
+    VerifiedEvent::attest(Arc::clone(event), proof)
+}
+
+fn usable(lookup: SecretLookup) -> Result<SecretValue, Reason> {
+    match lookup {
+        // An empty key would let everybody in.
+        SecretLookup::Found(value) if value.expose().is_empty() => Err(Reason::SecretEmpty),
+        SecretLookup::Found(value) => Ok(value),
+        SecretLookup::NoSecret => Err(Reason::SecretMissing),
+        SecretLookup::NoKey => Err(Reason::SecretKeyMissing),
+        SecretLookup::NotSynced => Err(Reason::SecretsNotSynced),
+    }
+}
+
+#[cfg(test)]
+mod tests;

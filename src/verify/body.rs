@@ -1,0 +1,97 @@
+//! The body as JSON, once somebody has proved that it is genuine.
+
+use serde_json::Value;
+
+use crate::model::event::RawEvent;
+use crate::model::verdict::Reason;
+
+/// Parses the body: JSON, or a form whose field `payload` holds JSON, as
+/// GitHub sends on request. An object or the literal `null`, as Tekton's
+/// payload validation has it.
+pub(super) fn parse(raw: &RawEvent) -> Result<Value, Reason> {
+    if is_form(raw) {
+        let mut fields = form_urlencoded::parse(&raw.body);
+        let payload = fields.find(|(name, _)| name == "payload");
+        let (_, payload) = payload.ok_or(Reason::FormWithoutPayload)?;
+        return object(payload.as_bytes());
+    }
+    object(&raw.body)
+}
+
+fn object(bytes: &[u8]) -> Result<Value, Reason> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Reason::BodyEmpty);
+    }
+    // Go's decoder, which the API has always been read with, replaces what is no UTF-8.
+    let parsed = match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_str(&String::from_utf8_lossy(bytes)),
+    };
+    match parsed.map_err(|_| Reason::BodyNotJson)? {
+        value @ (Value::Object(_) | Value::Null) => Ok(value),
+        _ => Err(Reason::BodyNotObject),
+    }
+}
+
+fn is_form(raw: &RawEvent) -> bool {
+    let content_type = raw.headers.get("Content-Type").unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::headers::Headers;
+
+    fn parse_as(content_type: &str, body: &[u8]) -> Result<Value, Reason> {
+        let mut headers = Headers::new();
+        headers.append("Content-Type", content_type);
+        parse(&RawEvent {
+            method: "POST".into(),
+            url: "/".into(),
+            headers,
+            body: body.to_vec().into(),
+        })
+    }
+
+    #[test]
+    fn objects_and_null_are_bodies_and_nothing_else_is() {
+        let json = |body: &str| parse_as("application/json", body.as_bytes());
+        assert_eq!(json(r#"{"a":1}"#), Ok(json!({"a": 1})));
+        assert_eq!(json("null"), Ok(Value::Null));
+        for wrong in ["[]", "1", "\"text\"", "true"] {
+            assert_eq!(json(wrong), Err(Reason::BodyNotObject), "{wrong}");
+        }
+        for wrong in ["", " \r\n"] {
+            assert_eq!(json(wrong), Err(Reason::BodyEmpty), "{wrong:?}");
+        }
+        for wrong in ["{", "<xml/>", "{\"a\":1}x"] {
+            assert_eq!(json(wrong), Err(Reason::BodyNotJson), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_form_holds_its_json_in_the_field_payload() {
+        let form = |body: &str| {
+            parse_as(
+                "Application/X-WWW-Form-Urlencoded; charset=utf-8",
+                body.as_bytes(),
+            )
+        };
+        assert_eq!(
+            form("x=1&payload=%7B%22a%22%3A%22%26%22%7D"),
+            Ok(json!({"a": "&"}))
+        );
+        assert_eq!(form("x=1"), Err(Reason::FormWithoutPayload));
+        assert_eq!(form("payload=nope"), Err(Reason::BodyNotJson));
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_replaced() {
+        let body = b"{\"a\":\"\xff\"}";
+        assert_eq!(parse_as("", body), Ok(json!({"a": "\u{fffd}"})));
+    }
+}

@@ -1,0 +1,39 @@
+//! Which delivery this is, so that the same one is not performed twice.
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::model::event::VerifiedEvent;
+use crate::model::ids::{DeliveryKey, ListenerId};
+use crate::model::sender::Mark;
+
+/// What identifies a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The key.
+    pub key: DeliveryKey,
+    /// Whether the key is only a hash of the bytes, good for a short time.
+    pub by_hash: bool,
+}
+
+/// The identity of an event, or nothing where its sender is unknown or does
+/// not number its deliveries. Only verified events have one, so that a
+/// stranger cannot use up somebody's ids.
+pub fn identify(listener: &ListenerId, event: &VerifiedEvent) -> Option<Identity> {
+    let sender = event.sender()?;
+    let mark = (sender.delivery)(event.headers(), event.body().ok()?)?;
+    Some(match mark.id {
+        Mark::Id(id) => Identity {
+            key: DeliveryKey::new(listener, sender.name, &mark.scope, &id),
+            by_hash: false,
+        },
+        // The path tells one policy's route from another's.
+        Mark::BodyHash => {
+            let digest = HEXLOWER.encode(&Sha256::digest(event.raw_body()));
+            Identity {
+                key: DeliveryKey::new(listener, sender.name, event.url(), &digest),
+                by_hash: true,
+            }
+        }
+    })
+}
