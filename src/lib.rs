@@ -8,4 +8,4 @@
 pub mod model;
 pub mod api;
 pub mod verify;
-pub mod catalog;
+pub mod journal;

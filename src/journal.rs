@@ -1,0 +1,312 @@
+//! What has been accepted, on disk before the sender hears so.
+//!
+//! In: verified events with the triggers that matched them, events that wait
+//! for their verification, and what becomes of deliveries. Out: receipts that
+//! are durable, and the work that is left. A journal only persists: how a
+//! delivery moves from state to state is the pure function in [`progress`].
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::model::event::RawEvent;
+use crate::model::finding::Finding;
+use crate::model::headers::Headers;
+use crate::model::ids::{DeliveryId, DeliveryKey, EventId, ListenerId, Revision, TriggerId};
+use crate::model::manifest::Manifest;
+use crate::model::params::Params;
+use crate::model::verdict::{DeliveryState, Reason};
+
+pub mod progress;
+mod seal;
+pub mod sqlite;
+
+use progress::Progress;
+
+/// The future that a journal's methods return.
+pub type Done<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
+
+/// A durable record of deliveries.
+pub trait Journal: Send + Sync {
+    /// Records an event and the deliveries that it causes. When this returns,
+    /// they are durable. Deliveries that were recorded before under the same
+    /// key are told from new ones.
+    fn accept(&self, event: NewEvent) -> Done<'_, Vec<Receipt>>;
+
+    /// Records what a delivery will make, before the first effect. When this
+    /// returns, it is durable.
+    fn commit(&self, id: DeliveryId, rendered: Arc<Rendered>) -> Done<'_, ()>;
+
+    /// Records an attempt and where the delivery stands after it.
+    fn record(&self, id: DeliveryId, attempt: Attempt, progress: Progress) -> Done<'_, ()>;
+
+    /// Takes up to `limit` deliveries that are due at `now_ms`, other than
+    /// `held`, and marks them as running.
+    fn lease(&self, now_ms: i64, limit: usize, held: Vec<DeliveryId>) -> Done<'_, Vec<Leased>>;
+
+    /// When the next delivery is due, in milliseconds of Unix time.
+    fn next_due(&self) -> Done<'_, Option<i64>>;
+
+    /// Gives deliveries back that a stopping worker has not begun.
+    fn hand_back(&self, ids: Vec<DeliveryId>) -> Done<'_, ()>;
+
+    /// Records an event that cannot be verified yet. When this returns, it is
+    /// durable.
+    fn defer(&self, event: NewDeferral, quota: Quota) -> Done<'_, ()>;
+
+    /// The oldest event after number `after` that waits for verification.
+    fn next_deferred(&self, after: i64) -> Done<'_, Option<Deferral>>;
+
+    /// Records what became of a waiting event: the deliveries that it caused
+    /// after all, and the triggers for which it still waits.
+    fn settle(
+        &self,
+        id: i64,
+        waiting: Vec<TriggerId>,
+        event: Option<NewEvent>,
+    ) -> Done<'_, Vec<Receipt>>;
+
+    /// How many deliveries stand in each state, and how many events wait.
+    fn counts(&self) -> Done<'_, Counts>;
+
+    /// Forgets what is only kept for a time, a little at once: how much it was.
+    fn tidy(&self, now_ms: i64) -> Done<'_, usize>;
+
+    /// Writes down what can be written down and closes.
+    fn close(&self) -> Done<'_, ()>;
+}
+
+/// An event to be recorded with its deliveries.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Its id.
+    pub id: EventId,
+    /// The id for deliveries that are performed again: those stand for an
+    /// event of their own.
+    pub rerun_id: EventId,
+    /// The listener that it came to.
+    pub listener: ListenerId,
+    /// When, in milliseconds of Unix time.
+    pub received_ms: i64,
+    /// What makes it the same event when it comes again, and for how long in
+    /// milliseconds.
+    pub key: Option<(DeliveryKey, i64)>,
+    /// The request without its credentials.
+    pub request: Recorded,
+    /// Its deliveries.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A request as it is recorded.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The method.
+    pub method: String,
+    /// Path and query without the part that chose the listener.
+    pub url: String,
+    /// The headers, without credentials.
+    pub headers: Headers,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl From<Recorded> for RawEvent {
+    fn from(recorded: Recorded) -> Self {
+        Self {
+            method: recorded.method,
+            url: recorded.url,
+            headers: recorded.headers,
+            body: recorded.body,
+        }
+    }
+}
+
+/// One trigger that an event fires.
+#[derive(Clone, Debug)]
+pub struct NewDelivery {
+    /// The trigger.
+    pub trigger: TriggerId,
+    /// The trigger as it was when it matched.
+    pub revision: Revision,
+    /// What the revision is the hash of.
+    pub source: Arc<str>,
+    /// Whether it is performed again when it comes again.
+    pub rerun: bool,
+    /// What interceptors added.
+    pub extensions: Map<String, Value>,
+    /// What each step found.
+    pub findings: Vec<Finding>,
+}
+
+/// What became of one delivery that was to be recorded, in the order given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It is recorded, and the caller holds it.
+    New {
+        /// Its number.
+        id: DeliveryId,
+        /// The event that it stands for.
+        event: EventId,
+    },
+    /// It was recorded before.
+    Duplicate {
+        /// The event that it stands for.
+        event: EventId,
+        /// Where that delivery stands.
+        state: DeliveryState,
+        /// Why, where there is a reason.
+        reason: Option<Reason>,
+    },
+}
+
+/// What a delivery makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    /// The parameters that bindings gave.
+    pub params: Params,
+    /// The resources.
+    pub manifests: Vec<Manifest>,
+}
+
+/// One attempt to perform a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it began, in milliseconds of Unix time.
+    pub started_ms: i64,
+    /// When it ended.
+    pub ended_ms: i64,
+    /// Why it failed, where it did.
+    pub reason: Option<Reason>,
+    /// The failure in a sentence.
+    pub detail: Option<String>,
+}
+
+/// A delivery that somebody works on.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// Its number.
+    pub id: DeliveryId,
+    /// Where it stood when it was taken.
+    pub progress: Progress,
+    /// The event.
+    pub event: EventId,
+    /// The listener.
+    pub listener: ListenerId,
+    /// The request.
+    pub request: Recorded,
+    /// The trigger.
+    pub trigger: TriggerId,
+    /// The trigger as it was when it matched.
+    pub revision: Revision,
+    /// What the revision is the hash of.
+    pub source: String,
+    /// What interceptors added.
+    pub extensions: Map<String, Value>,
+    /// What it makes, where that is committed already.
+    pub rendered: Option<Rendered>,
+}
+
+/// An event that cannot be verified yet.
+#[derive(Clone, Debug)]
+pub struct NewDeferral {
+    /// The listener.
+    pub listener: ListenerId,
+    /// The triggers for which it waits.
+    pub triggers: Vec<TriggerId>,
+    /// When it came, in milliseconds of Unix time.
+    pub received_ms: i64,
+    /// The request, credentials included. They are sealed before they are
+    /// written.
+    pub request: RawEvent,
+}
+
+/// How much may wait for one listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// Events.
+    pub events: usize,
+    /// Bytes of their bodies.
+    pub bytes: usize,
+}
+
+/// An event that waits for its verification.
+#[derive(Clone, Debug)]
+pub struct Deferral {
+    /// Its number.
+    pub id: i64,
+    /// The event.
+    pub event: NewDeferral,
+}
+
+/// How much a journal holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Deliveries by state.
+    pub deliveries: Vec<(DeliveryState, u64)>,
+    /// Events that wait for their verification.
+    pub deferred: u64,
+}
+
+/// Why a journal could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process has the data folder.
+    #[error(
+        "the data folder {0} is in use by another process; stop that one, or give this one a folder of its own with --data"
+    )]
+    InUse(PathBuf),
+    /// The data folder cannot be used.
+    #[error("the data folder {path} cannot be used: {message}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The file is no journal, or a damaged one.
+    #[error(
+        "the journal {path} is damaged or no journal: {source}; move it away to start with an empty one"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        source: rusqlite::Error,
+    },
+    /// The file was written by a later version.
+    #[error(
+        "the journal {path} has format {found}, which is newer than {known}; run the version that wrote it"
+    )]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// The format it has.
+        found: i64,
+        /// The newest format that this version knows.
+        known: i64,
+    },
+    /// More is waiting to be written than may wait.
+    #[error("the journal cannot keep up")]
+    Busy,
+    /// Too many events of one listener wait for their verification.
+    #[error("too many unverified events wait for this listener")]
+    Quota,
+    /// The journal is closed.
+    #[error("the journal is closed")]
+    Closed,
+    /// The write failed; nothing of it is on disk.
+    #[error("the journal could not be written: {0}")]
+    Write(#[from] rusqlite::Error),
+    /// A record cannot be read back.
+    #[error("record {id} of the journal cannot be read: {message}")]
+    Record {
+        /// Number of the record.
+        id: i64,
+        /// What is wrong with it.
+        message: String,
+    },
+}

@@ -1,0 +1,230 @@
+//! Deliveries: taking them, what they make, what becomes of them.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::journal::progress::Progress;
+use crate::journal::{Attempt, Counts, JournalError, Leased, Recorded, Rendered};
+use crate::model::ids::{DeliveryId, EventId, ListenerId, Revision, TriggerId};
+use crate::model::verdict::{DeliveryState, Reason};
+
+/// A value as text for a column.
+pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// A value back from a column.
+fn from_json<T: DeserializeOwned>(id: i64, text: &str) -> Result<T, JournalError> {
+    serde_json::from_str(text).map_err(|error| unreadable(id, &error.to_string()))
+}
+
+pub(super) fn unreadable(id: i64, message: &str) -> JournalError {
+    JournalError::Record {
+        id,
+        message: message.to_owned(),
+    }
+}
+
+/// What a process had taken when it ended is pending again.
+pub(super) fn restart(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.execute(
+        "UPDATE deliveries SET state = 'pending' WHERE state = 'running'",
+        [],
+    )
+}
+
+pub(super) fn commit(
+    connection: &Connection,
+    id: DeliveryId,
+    rendered: &Rendered,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE deliveries SET params = ?2, manifests = ?3 WHERE id = ?1")?
+        .execute(params![
+            id.0,
+            json(&rendered.params)?,
+            json(&rendered.manifests)?
+        ])?;
+    Ok(())
+}
+
+pub(super) fn record(
+    connection: &Connection,
+    id: DeliveryId,
+    attempt: &Attempt,
+    progress: &Progress,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO attempts (delivery, number, started_ms, ended_ms, reason, detail)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5
+             FROM attempts WHERE delivery = ?1",
+        )?
+        .execute(params![
+            id.0,
+            attempt.started_ms,
+            attempt.ended_ms,
+            attempt.reason.map(Reason::code),
+            attempt.detail,
+        ])?;
+    connection
+        .prepare_cached(
+            "UPDATE deliveries
+             SET state = ?2, reason = ?3, attempts = ?4, due_ms = ?5, updated_ms = ?6
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            id.0,
+            progress.state.as_str(),
+            progress.reason.map(Reason::code),
+            progress.attempts,
+            progress.due_ms,
+            attempt.ended_ms,
+        ])?;
+    Ok(())
+}
+
+pub(super) fn hand_back(connection: &Connection, ids: &[DeliveryId]) -> Result<(), JournalError> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE deliveries SET state = 'pending' WHERE id = ?1 AND state = 'running'",
+    )?;
+    for id in ids {
+        statement.execute(params![id.0])?;
+    }
+    Ok(())
+}
+
+pub(super) fn next_due(connection: &Connection) -> Result<Option<i64>, JournalError> {
+    let due = connection
+        .prepare_cached(
+            "SELECT min(due_ms) FROM deliveries WHERE state IN ('pending', 'retrying')",
+        )?
+        .query_row([], |row| row.get(0))?;
+    Ok(due)
+}
+
+/// Takes what is due, oldest first.
+pub(super) fn lease(
+    connection: &Connection,
+    now_ms: i64,
+    limit: usize,
+    held: &[DeliveryId],
+) -> Result<Vec<Leased>, JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.trigger_id,
+                d.revision, r.source, d.extensions, d.params, d.manifests,
+                e.event_id, e.listener_namespace, e.listener_name, e.method, e.url, e.headers,
+                e.body
+         FROM deliveries d JOIN events e ON e.id = d.event
+                           JOIN revisions r ON r.revision = d.revision
+         WHERE d.state IN ('pending', 'retrying') AND d.due_ms <= ?1
+         ORDER BY d.due_ms LIMIT ?2",
+    )?;
+    // Those that are held are few, and may be among the oldest.
+    let limit = i64::try_from(limit.saturating_add(held.len())).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![now_ms, limit])?;
+    let mut leased = Vec::new();
+    while let Some(row) = rows.next()? {
+        if !held.contains(&DeliveryId(row.get(0)?)) {
+            leased.push(read_leased(row)?);
+        }
+    }
+    let mut take =
+        connection.prepare_cached("UPDATE deliveries SET state = 'running' WHERE id = ?1")?;
+    for delivery in &leased {
+        take.execute(params![delivery.id.0])?;
+    }
+    Ok(leased)
+}
+
+fn read_leased(row: &Row<'_>) -> Result<Leased, JournalError> {
+    let id: i64 = row.get("id")?;
+    let text = |column: &str| row.get::<_, String>(column);
+    let rendered = match (
+        row.get::<_, Option<String>>("params")?,
+        row.get::<_, Option<String>>("manifests")?,
+    ) {
+        (Some(params), Some(manifests)) => Some(Rendered {
+            params: from_json(id, &params)?,
+            manifests: from_json(id, &manifests)?,
+        }),
+        _ => None,
+    };
+    let state = DeliveryState::parse(&text("state")?);
+    Ok(Leased {
+        id: DeliveryId(id),
+        progress: Progress {
+            state: state.ok_or_else(|| unreadable(id, "the state is unknown"))?,
+            reason: read_reason(row.get::<_, Option<String>>("reason")?.as_deref()),
+            attempts: row.get("attempts")?,
+            accepted_ms: row.get("accepted_ms")?,
+            due_ms: row.get("due_ms")?,
+        },
+        event: EventId(Uuid::from_bytes(row.get("event_id")?)),
+        listener: ListenerId {
+            namespace: text("listener_namespace")?,
+            name: text("listener_name")?,
+        },
+        request: Recorded {
+            method: text("method")?,
+            url: text("url")?,
+            headers: from_json(id, &text("headers")?)?,
+            body: row.get::<_, Vec<u8>>("body")?.into(),
+        },
+        trigger: TriggerId(text("trigger_id")?),
+        revision: Revision(text("revision")?),
+        source: text("source")?,
+        extensions: from_json(id, &text("extensions")?)?,
+        rendered,
+    })
+}
+
+fn read_reason(code: Option<&str>) -> Option<Reason> {
+    let code = code?;
+    Reason::ALL
+        .iter()
+        .copied()
+        .find(|reason| reason.code() == code)
+}
+
+/// Where a delivery stands; no state where it was removed since.
+pub(super) fn state_and_reason(
+    connection: &Connection,
+    id: DeliveryId,
+) -> Result<(Option<DeliveryState>, Option<Reason>), JournalError> {
+    let found = connection
+        .prepare_cached("SELECT state, reason FROM deliveries WHERE id = ?1")?
+        .query_row(params![id.0], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+        })
+        .optional()?;
+    Ok(match found {
+        Some((state, reason)) => (DeliveryState::parse(&state), read_reason(reason.as_deref())),
+        None => (None, None),
+    })
+}
+
+pub(super) fn counts(connection: &Connection) -> Result<Counts, JournalError> {
+    let mut statement =
+        connection.prepare_cached("SELECT state, count(*) FROM deliveries GROUP BY state")?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+    })?;
+    let mut deliveries = Vec::new();
+    for row in rows {
+        let (state, count) = row?;
+        if let Some(state) = DeliveryState::parse(&state) {
+            deliveries.push((state, u64::try_from(count).unwrap_or_default()));
+        }
+    }
+    let deferred: i64 = connection
+        .prepare_cached("SELECT count(*) FROM deferrals")?
+        .query_row([], |row| row.get(0))?;
+    Ok(Counts {
+        deliveries,
+        deferred: u64::try_from(deferred).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,192 @@
+//! Events and the deliveries that they cause.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use crate::journal::{JournalError, NewDelivery, NewEvent, Receipt};
+use crate::model::ids::{DeliveryId, EventId};
+use crate::model::verdict::DeliveryState;
+
+use super::delivery::{json, state_and_reason};
+
+/// What is known of a delivery that came before.
+struct Known {
+    event: EventId,
+    expired: bool,
+    delivery: DeliveryId,
+}
+
+/// Records an event. Each delivery is looked up under the event's key first.
+pub(super) fn insert(
+    connection: &Connection,
+    event: &NewEvent,
+) -> Result<Vec<Receipt>, JournalError> {
+    let mut rows = Rows::default();
+    let mut receipts = Vec::with_capacity(event.deliveries.len());
+    for delivery in &event.deliveries {
+        let known = known(connection, event, delivery)?;
+        receipts.push(match known {
+            None => rows.add(connection, event, delivery, None)?,
+            // The id stands for the delivery that came first.
+            Some(known) if known.expired || delivery.rerun => {
+                rows.add(connection, event, delivery, Some(known.event))?
+            }
+            Some(known) => {
+                let (state, reason) = state_and_reason(connection, known.delivery)?;
+                Receipt::Duplicate {
+                    event: known.event,
+                    state: state.unwrap_or(DeliveryState::Done),
+                    reason,
+                }
+            }
+        });
+    }
+    Ok(receipts)
+}
+
+/// The rows of `events` that one request has caused so far: one for
+/// deliveries of the event itself, one for those that are performed again.
+#[derive(Default)]
+struct Rows {
+    first: Option<i64>,
+    again: Option<i64>,
+}
+
+impl Rows {
+    fn add(
+        &mut self,
+        connection: &Connection,
+        event: &NewEvent,
+        delivery: &NewDelivery,
+        replay_of: Option<EventId>,
+    ) -> Result<Receipt, JournalError> {
+        let (row, id) = match replay_of {
+            None => (&mut self.first, event.id),
+            Some(_) => (&mut self.again, event.rerun_id),
+        };
+        let row = match *row {
+            Some(row) => row,
+            None => *row.insert(insert_event(connection, event, id, replay_of)?),
+        };
+        let delivery_id = insert_delivery(connection, event, row, delivery)?;
+        remember(connection, event, delivery, delivery_id, id)?;
+        Ok(Receipt::New {
+            id: delivery_id,
+            event: id,
+        })
+    }
+}
+
+fn known(
+    connection: &Connection,
+    event: &NewEvent,
+    delivery: &NewDelivery,
+) -> Result<Option<Known>, JournalError> {
+    let Some((key, _)) = &event.key else {
+        return Ok(None);
+    };
+    let found = connection
+        .prepare_cached(
+            "SELECT event_id, expires_ms, delivery FROM dedupe WHERE key = ?1 AND trigger_id = ?2",
+        )?
+        .query_row(params![key.as_str(), delivery.trigger.0], |row| {
+            Ok(Known {
+                event: EventId(Uuid::from_bytes(row.get(0)?)),
+                expired: row.get::<_, i64>(1)? <= event.received_ms,
+                delivery: DeliveryId(row.get(2)?),
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+fn insert_event(
+    connection: &Connection,
+    event: &NewEvent,
+    id: EventId,
+    replay_of: Option<EventId>,
+) -> Result<i64, JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO events (event_id, replay_of, listener_namespace, listener_name,
+                                 received_ms, method, url, headers, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            id.0.as_bytes(),
+            replay_of.map(|id| *id.0.as_bytes()),
+            event.listener.namespace,
+            event.listener.name,
+            event.received_ms,
+            event.request.method,
+            event.request.url,
+            json(&event.request.headers)?,
+            &event.request.body[..],
+        ])?;
+    Ok(connection.last_insert_rowid())
+}
+
+fn insert_delivery(
+    connection: &Connection,
+    event: &NewEvent,
+    row: i64,
+    delivery: &NewDelivery,
+) -> Result<DeliveryId, JournalError> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO revisions (revision, source) VALUES (?1, ?2)")?
+        .execute(params![delivery.revision.0, delivery.source])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO deliveries (event, trigger_id, revision, state, attempts, accepted_ms,
+                                     due_ms, updated_ms, extensions, findings)
+             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            row,
+            delivery.trigger.0,
+            delivery.revision.0,
+            event.received_ms,
+            json(&delivery.extensions)?,
+            json(&delivery.findings)?,
+        ])?;
+    Ok(DeliveryId(connection.last_insert_rowid()))
+}
+
+/// Keeps the key, so that the delivery is known when it comes again.
+fn remember(
+    connection: &Connection,
+    event: &NewEvent,
+    delivery: &NewDelivery,
+    id: DeliveryId,
+    event_id: EventId,
+) -> Result<(), JournalError> {
+    let Some((key, window_ms)) = &event.key else {
+        return Ok(());
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO dedupe (key, trigger_id, delivery, event_id, expires_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (key, trigger_id) DO UPDATE
+             SET delivery = ?3, event_id = ?4, expires_ms = ?5",
+        )?
+        .execute(params![
+            key.as_str(),
+            delivery.trigger.0,
+            id.0,
+            event_id.0.as_bytes(),
+            event.received_ms.saturating_add(*window_ms),
+        ])?;
+    Ok(())
+}
+
+/// Forgets keys whose time is over, a few at once.
+pub(super) fn forget(connection: &Connection, now_ms: i64) -> Result<usize, JournalError> {
+    let forgotten = connection
+        .prepare_cached(
+            "DELETE FROM dedupe WHERE (key, trigger_id) IN
+                 (SELECT key, trigger_id FROM dedupe WHERE expires_ms <= ?1 LIMIT 1000)",
+        )?
+        .execute(params![now_ms])?;
+    Ok(forgotten)
+}

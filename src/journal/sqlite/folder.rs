@@ -1,0 +1,78 @@
+//! The data folder: one process at a time, on a disk of this machine.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+use crate::journal::JournalError;
+
+/// Filesystems whose locks and syncs cannot be relied on, by the magic number
+/// that statfs(2) gives them.
+const NETWORK_FILESYSTEMS: [(i64, &str); 8] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xfe53_4d42, "SMB2"),
+    (0xff53_4d42, "CIFS"),
+    (0x00c3_6400, "Ceph"),
+    (0x5346_414f, "AFS"),
+    (0x7375_7245, "Coda"),
+    (0x0102_1997, "9P"),
+];
+
+/// Makes the folder where it is not there and claims it for this process, as
+/// long as the file that it gives is open.
+pub(super) fn claim(folder: &Path) -> Result<File, JournalError> {
+    let fail = |message: String| JournalError::Folder {
+        path: folder.to_owned(),
+        message,
+    };
+    let io = |error: std::io::Error| fail(error.to_string());
+    fs::create_dir_all(folder).map_err(io)?;
+    let filesystem = rustix::fs::statfs(folder).map_err(|error| fail(error.to_string()))?;
+    // The type's width differs between platforms.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+    let magic = filesystem.f_type as i64 & 0xffff_ffff;
+    if let Some((_, name)) = NETWORK_FILESYSTEMS
+        .iter()
+        .find(|(known, _)| *known == magic)
+    {
+        return Err(fail(format!(
+            "it is on a network filesystem ({name}), whose locks and syncs cannot be relied on; use a local disk"
+        )));
+    }
+    let path = folder.join("lock");
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| fail(format!("{}: {error}", path.display())))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(JournalError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_one_process_s_at_a_time() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("new/data");
+        let first = claim(&folder).unwrap();
+        assert!(matches!(claim(&folder), Err(JournalError::InUse(_))));
+        drop(first);
+        assert!(claim(&folder).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let temporary = tempfile::tempdir().unwrap();
+        let file = temporary.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = claim(&file.join("data")).unwrap_err().to_string();
+        assert!(error.contains("file/data"), "{error}");
+    }
+}

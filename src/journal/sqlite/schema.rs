@@ -1,0 +1,51 @@
+//! The tables, and how a file of an older format becomes one of this format.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::journal::JournalError;
+
+use super::damaged;
+
+/// One step for each format; the format of a file is how many it has taken.
+const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+
+/// Sets the connection up and brings the file to the newest format.
+pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    let fail = |source| damaged(path, source);
+    // The page size must come before the first table, the rest before any write.
+    connection
+        .execute_batch(
+            "PRAGMA page_size = 8192;
+             PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA wal_autocheckpoint = 0;
+             PRAGMA busy_timeout = 5000;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -8192;
+             PRAGMA foreign_keys = ON;",
+        )
+        .map_err(fail)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(fail)?;
+    if found > known {
+        return Err(JournalError::TooNew {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    let taken = usize::try_from(found).unwrap_or_default();
+    for (index, step) in MIGRATIONS.iter().enumerate().skip(taken) {
+        let format = index + 1;
+        connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; {step} PRAGMA user_version = {format}; COMMIT;"
+            ))
+            .map_err(fail)?;
+    }
+    Ok(())
+}

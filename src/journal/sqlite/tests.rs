@@ -1,0 +1,412 @@
+//! What a journal promises, on a real file.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::journal::progress::{Happening, RetryPolicy};
+use crate::journal::{NewDelivery, Recorded};
+use crate::model::event::RawEvent;
+use crate::model::headers::Headers;
+use crate::model::ids::{DeliveryKey, EventId, ListenerId, Revision};
+use crate::model::manifest::Manifest;
+use crate::model::params::Param;
+use crate::model::verdict::{DeliveryState, Reason};
+
+struct Fixture {
+    folder: TempDir,
+    journal: SqliteJournal,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+        Self { folder, journal }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("journal.db")
+    }
+
+    /// Ends the process's hold on the journal and opens it again.
+    async fn reopen(self) -> Self {
+        self.journal.close().await.unwrap();
+        drop(self.journal);
+        let journal = SqliteJournal::open(&self.folder.path().join("journal.db")).unwrap();
+        Self {
+            folder: self.folder,
+            journal,
+        }
+    }
+}
+
+fn listener() -> ListenerId {
+    ListenerId {
+        namespace: "default".into(),
+        name: "github".into(),
+    }
+}
+
+fn delivery(trigger: &str) -> NewDelivery {
+    NewDelivery {
+        trigger: TriggerId(trigger.into()),
+        revision: Revision("r1".into()),
+        source: "{}".into(),
+        rerun: false,
+        extensions: Map::from_iter([("x".into(), json!([1]))]),
+        findings: Vec::new(),
+    }
+}
+
+fn event(number: u128, key: Option<&str>, at_ms: i64, triggers: &[&str]) -> NewEvent {
+    NewEvent {
+        id: EventId(Uuid::from_u128(number)),
+        rerun_id: EventId(Uuid::from_u128(number + 1_000)),
+        listener: listener(),
+        received_ms: at_ms,
+        key: key.map(|id| (DeliveryKey::new(&listener(), "github", "", id), 60_000)),
+        request: Recorded {
+            method: "POST".into(),
+            url: "/".into(),
+            headers: Headers::new(),
+            body: "{}".into(),
+        },
+        deliveries: triggers.iter().map(|trigger| delivery(trigger)).collect(),
+    }
+}
+
+fn attempt(at_ms: i64) -> Attempt {
+    Attempt {
+        started_ms: at_ms,
+        ended_ms: at_ms,
+        reason: None,
+        detail: None,
+    }
+}
+
+fn new_id(receipt: &Receipt) -> DeliveryId {
+    match receipt {
+        Receipt::New { id, .. } => *id,
+        Receipt::Duplicate { .. } => panic!("{receipt:?} is no new delivery"),
+    }
+}
+
+#[tokio::test]
+async fn an_accepted_delivery_outlives_the_process_that_took_it() {
+    let fixture = Fixture::new();
+    let receipts = fixture
+        .journal
+        .accept(event(1, Some("a"), 10, &["t1", "t2"]))
+        .await
+        .unwrap();
+    assert_eq!(receipts.len(), 2);
+    // Both are held by whoever accepted them, so that nobody else gets them.
+    assert!(
+        fixture
+            .journal
+            .lease(20, 9, vec![])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let fixture = fixture.reopen().await;
+    let leased = fixture.journal.lease(20, 9, vec![]).await.unwrap();
+    let triggers: Vec<&str> = leased.iter().map(|d| d.trigger.0.as_str()).collect();
+    assert_eq!(triggers, ["t1", "t2"]);
+    assert_eq!(leased[0].extensions["x"], json!([1]));
+    assert_eq!(leased[0].rendered, None);
+}
+
+#[tokio::test]
+async fn the_same_delivery_is_known_within_its_time() {
+    let journal = Fixture::new();
+    let first = journal
+        .journal
+        .accept(event(1, Some("a"), 0, &["t1"]))
+        .await
+        .unwrap();
+    let id = new_id(&first[0]);
+    let done = Progress::accepted(0).after(Happening::Succeeded, 5, &RetryPolicy::DEFAULT, 1.0);
+    journal.journal.record(id, attempt(5), done).await.unwrap();
+
+    let again = journal
+        .journal
+        .accept(event(1, Some("a"), 59_999, &["t1", "t2"]))
+        .await
+        .unwrap();
+    assert_eq!(
+        again[0],
+        Receipt::Duplicate {
+            event: EventId(Uuid::from_u128(1)),
+            state: DeliveryState::Done,
+            reason: None
+        }
+    );
+    // A trigger that did not match it before has not performed it.
+    assert!(matches!(again[1], Receipt::New { event, .. } if event.0.as_u128() == 1));
+
+    // Afterwards it is an event of its own, with an id of its own.
+    let late = journal
+        .journal
+        .accept(event(1, Some("a"), 60_000, &["t1"]))
+        .await
+        .unwrap();
+    assert!(matches!(late[0], Receipt::New { event, .. } if event.0.as_u128() == 1_001));
+}
+
+#[tokio::test]
+async fn a_trigger_may_ask_for_redeliveries() {
+    let fixture = Fixture::new();
+    fixture
+        .journal
+        .accept(event(1, Some("a"), 0, &["t1"]))
+        .await
+        .unwrap();
+    let mut again = event(1, Some("a"), 1, &["t1"]);
+    again.deliveries[0].rerun = true;
+    let receipts = fixture.journal.accept(again).await.unwrap();
+    assert!(matches!(receipts[0], Receipt::New { event, .. } if event.0.as_u128() == 1_001));
+}
+
+#[tokio::test]
+async fn deliveries_without_a_key_are_all_different() {
+    let fixture = Fixture::new();
+    for number in 1..=2 {
+        let receipts = fixture
+            .journal
+            .accept(event(number, None, 0, &["t1"]))
+            .await
+            .unwrap();
+        assert!(matches!(receipts[0], Receipt::New { .. }));
+    }
+}
+
+#[tokio::test]
+async fn what_was_rendered_is_there_for_the_next_attempt() {
+    let fixture = Fixture::new();
+    let receipts = fixture
+        .journal
+        .accept(event(1, None, 0, &["t1"]))
+        .await
+        .unwrap();
+    let rendered = Rendered {
+        params: vec![Param {
+            name: "p".into(),
+            value: "v".into(),
+        }],
+        manifests: vec![Manifest(json!({"kind": "Job"}))],
+    };
+    let id = new_id(&receipts[0]);
+    fixture
+        .journal
+        .commit(id, Arc::new(rendered.clone()))
+        .await
+        .unwrap();
+    let fixture = fixture.reopen().await;
+    let leased = fixture.journal.lease(1, 1, vec![]).await.unwrap();
+    assert_eq!(leased[0].rendered, Some(rendered));
+}
+
+#[tokio::test]
+async fn a_retry_is_leased_when_it_is_due_and_not_before() {
+    let fixture = Fixture::new();
+    let receipts = fixture
+        .journal
+        .accept(event(1, None, 0, &["t1"]))
+        .await
+        .unwrap();
+    let failed = Happening::FailedForNow(Reason::SinkUnavailable);
+    let progress = Progress::accepted(0).after(failed, 100, &RetryPolicy::DEFAULT, 1.0);
+    let id = new_id(&receipts[0]);
+    fixture
+        .journal
+        .record(id, attempt(100), progress)
+        .await
+        .unwrap();
+    assert_eq!(fixture.journal.next_due().await.unwrap(), Some(1_100));
+    assert!(
+        fixture
+            .journal
+            .lease(1_099, 9, vec![])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        fixture
+            .journal
+            .lease(1_100, 9, vec![id])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let leased = fixture.journal.lease(1_100, 9, vec![]).await.unwrap();
+    assert_eq!(leased[0].progress.attempts, 1);
+    assert_eq!(leased[0].progress.reason, Some(Reason::SinkUnavailable));
+    assert_eq!(fixture.journal.next_due().await.unwrap(), None);
+    fixture.journal.hand_back(vec![id]).await.unwrap();
+    assert_eq!(
+        fixture.journal.lease(1_100, 9, vec![]).await.unwrap().len(),
+        1
+    );
+}
+
+fn deferral(token: &str, body: &'static str) -> NewDeferral {
+    let mut headers = Headers::new();
+    headers.append("X-Gitlab-Token", token);
+    NewDeferral {
+        listener: listener(),
+        triggers: vec![TriggerId("t1".into()), TriggerId("t2".into())],
+        received_ms: 7,
+        request: RawEvent {
+            method: "POST".into(),
+            url: "/x".into(),
+            headers,
+            body: body.into(),
+        },
+    }
+}
+
+const QUOTA: Quota = Quota {
+    events: 2,
+    bytes: 10,
+};
+
+#[tokio::test]
+async fn credentials_of_a_waiting_event_are_unreadable_on_disk() {
+    let fixture = Fixture::new();
+    fixture
+        .journal
+        .defer(deferral("canary-token", "{}"), QUOTA)
+        .await
+        .unwrap();
+    let waiting = fixture.journal.next_deferred(0).await.unwrap().unwrap();
+    assert_eq!(
+        waiting.event.request.headers.get("X-Gitlab-Token"),
+        Some("canary-token")
+    );
+    for entry in std::fs::read_dir(fixture.folder.path()).unwrap() {
+        let file = entry.unwrap().path();
+        let bytes = std::fs::read(&file).unwrap();
+        let found = bytes.windows(12).any(|window| window == b"canary-token");
+        assert!(!found, "{} holds the token", file.display());
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_event_settles_into_deliveries() {
+    let fixture = Fixture::new();
+    fixture
+        .journal
+        .defer(deferral("t", "{}"), QUOTA)
+        .await
+        .unwrap();
+    let id = fixture.journal.next_deferred(0).await.unwrap().unwrap().id;
+    let still = vec![TriggerId("t2".into())];
+    let receipts = fixture
+        .journal
+        .settle(id, still.clone(), Some(event(1, Some("a"), 7, &["t1"])))
+        .await
+        .unwrap();
+    assert_eq!(receipts.len(), 1);
+    let waiting = fixture.journal.next_deferred(0).await.unwrap().unwrap();
+    assert_eq!(waiting.event.triggers, still);
+    fixture.journal.settle(id, vec![], None).await.unwrap();
+    assert!(fixture.journal.next_deferred(0).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_waits_is_bounded_for_each_listener() {
+    let fixture = Fixture::new();
+    let defer = |body| fixture.journal.defer(deferral("t", body), QUOTA);
+    defer("{}").await.unwrap();
+    assert!(matches!(defer("123456789").await, Err(JournalError::Quota)));
+    defer("{}").await.unwrap();
+    assert!(matches!(defer("{}").await, Err(JournalError::Quota)));
+}
+
+#[tokio::test]
+async fn keys_are_forgotten_after_their_time() {
+    let fixture = Fixture::new();
+    fixture
+        .journal
+        .accept(event(1, Some("a"), 0, &["t1"]))
+        .await
+        .unwrap();
+    assert_eq!(fixture.journal.tidy(59_999).await.unwrap(), 0);
+    assert_eq!(fixture.journal.tidy(60_000).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_folder_has_one_journal_at_a_time() {
+    let fixture = Fixture::new();
+    let second = SqliteJournal::open(&fixture.path());
+    assert!(matches!(second, Err(JournalError::InUse(_))));
+}
+
+#[test]
+fn a_file_that_is_no_journal_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    std::fs::write(
+        &path,
+        "this is no database, and long enough to look like one",
+    )
+    .unwrap();
+    let error = SqliteJournal::open(&path).err().unwrap().to_string();
+    assert!(error.contains("journal.db"), "{error}");
+}
+
+#[test]
+fn a_journal_of_a_later_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
+    drop(connection);
+    let opened = SqliteJournal::open(&path);
+    assert!(matches!(
+        opened,
+        Err(JournalError::TooNew { found: 99, .. })
+    ));
+}
+
+#[tokio::test]
+async fn one_job_that_cannot_be_written_does_not_take_the_others_with_it() {
+    let fixture = Fixture::new();
+    // The delivery does not exist, so that its attempt breaks a reference.
+    let missing = fixture
+        .journal
+        .record(DeliveryId(99), attempt(1), Progress::accepted(0));
+    let fine = fixture.journal.accept(event(1, None, 0, &["t1"]));
+    let (missing, fine) = tokio::join!(missing, fine);
+    assert!(matches!(missing, Err(JournalError::Write(_))));
+    assert_eq!(fine.unwrap().len(), 1);
+    let counts = fixture.journal.counts().await.unwrap();
+    assert_eq!(counts.deliveries, [(DeliveryState::Running, 1)]);
+}
+
+#[tokio::test]
+async fn many_at_once_share_commits_and_are_all_there() {
+    let fixture = Fixture::new();
+    let accepts = (0..300).map(|n| fixture.journal.accept(event(n, None, 0, &["t1"])));
+    for receipt in futures_util::future::join_all(accepts).await {
+        assert_eq!(receipt.unwrap().len(), 1);
+    }
+    let counts = fixture.journal.counts().await.unwrap();
+    assert_eq!(counts.deliveries, [(DeliveryState::Running, 300)]);
+}
+
+#[tokio::test]
+async fn a_closed_journal_says_so() {
+    let fixture = Fixture::new();
+    fixture.journal.close().await.unwrap();
+    let late = fixture.journal.accept(event(1, None, 0, &["t1"])).await;
+    assert!(matches!(late, Err(JournalError::Closed)));
+}

@@ -1,0 +1,136 @@
+//! The one writer: takes every job that waits into one transaction.
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::journal::JournalError;
+
+use super::checkpoint::LogWatch;
+
+/// Jobs of one transaction. More would keep the first one waiting.
+const JOBS_PER_COMMIT: usize = 512;
+
+/// Something to do in a transaction. It may be run again when the transaction
+/// around it fails because of another job.
+pub(super) trait Job: Send {
+    /// Does the work and keeps the result.
+    fn run(&mut self, connection: &Connection) -> Outcome;
+    /// Tells whoever asked, once the result is on disk.
+    fn answer(self: Box<Self>);
+    /// Tells whoever asked that nothing of it is on disk.
+    fn fail(self: Box<Self>, error: &rusqlite::Error);
+}
+
+/// What a job did to its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Something that may be committed.
+    Fine,
+    /// A part of something; it must not be committed.
+    Failed,
+}
+
+/// A job made of a function.
+pub(super) struct Task<T, F> {
+    work: F,
+    result: Option<Result<T, JournalError>>,
+    caller: oneshot::Sender<Result<T, JournalError>>,
+}
+
+impl<T, F> Task<T, F> {
+    pub(super) fn new(work: F, caller: oneshot::Sender<Result<T, JournalError>>) -> Self {
+        Self {
+            work,
+            result: None,
+            caller,
+        }
+    }
+}
+
+impl<T, F> Job for Task<T, F>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, JournalError> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Outcome {
+        let result = (self.work)(connection);
+        let outcome = match result {
+            Err(JournalError::Write(_)) => Outcome::Failed,
+            _ => Outcome::Fine,
+        };
+        self.result = Some(result);
+        outcome
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(result) = self.result {
+            // Whoever hung up does not need the answer.
+            let _ = self.caller.send(result);
+        }
+    }
+
+    fn fail(self: Box<Self>, error: &rusqlite::Error) {
+        let error = match error {
+            rusqlite::Error::SqliteFailure(code, message) => {
+                rusqlite::Error::SqliteFailure(*code, message.clone())
+            }
+            other => rusqlite::Error::ToSqlConversionFailure(other.to_string().into()),
+        };
+        let _ = self.caller.send(Err(JournalError::Write(error)));
+    }
+}
+
+/// Works until every sender is gone and the queue is empty.
+pub(super) fn run(
+    connection: Connection,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    mut log: LogWatch,
+) {
+    let mut batch = Vec::with_capacity(JOBS_PER_COMMIT);
+    while let Some(first) = queue.blocking_recv() {
+        batch.push(first);
+        while batch.len() < JOBS_PER_COMMIT
+            && let Ok(job) = queue.try_recv()
+        {
+            batch.push(job);
+        }
+        commit(&connection, &mut batch);
+        log.after_commit(&connection);
+    }
+    // Leaves one file behind, and none that a reader would have to recover.
+    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+/// Commits all jobs together; where that fails, each on its own, so that one
+/// that cannot be written does not take the others with it.
+fn commit(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) {
+    if transact(connection, batch).is_ok() {
+        for job in batch.drain(..) {
+            job.answer();
+        }
+        return;
+    }
+    for mut job in batch.drain(..) {
+        match transact(connection, std::slice::from_mut(&mut job)) {
+            Ok(()) => job.answer(),
+            Err(error) => job.fail(&error),
+        }
+    }
+}
+
+fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let fine = batch
+        .iter_mut()
+        .all(|job| job.run(connection) == Outcome::Fine);
+    let result = if fine {
+        connection.execute_batch("COMMIT")
+    } else {
+        Err(rusqlite::Error::ExecuteReturnedResults)
+    };
+    if result.is_err() && !connection.is_autocommit() {
+        // An error here means that SQLite has rolled back by itself.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    result
+}
