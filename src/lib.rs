@@ -8,4 +8,5 @@
 pub mod model;
 pub mod api;
 pub mod verify;
+pub mod act;
 pub mod journal;

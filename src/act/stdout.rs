@@ -1,0 +1,42 @@
+//! Objects as YAML documents on standard output.
+
+use std::io::{self, Write};
+
+use crate::model::manifest::Manifest;
+
+use super::path::ObjectPath;
+use super::{ActError, Action, Effect, Performing};
+
+/// Standard output. After a crash an object may be printed a second time:
+/// nobody can tell what was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stdout;
+
+impl Action for Stdout {
+    fn perform<'a>(&'a self, manifest: &'a Manifest) -> Performing<'a> {
+        Box::pin(async move {
+            let path = ObjectPath::of(manifest)?;
+            let shown = format!("{}/{}/{}", path.namespace, path.kind, path.name);
+            let text = document(manifest)?;
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes())
+                .and_then(|()| out.flush())
+                .map_err(|source| ActError::Unavailable {
+                    what: "standard output".into(),
+                    source,
+                })?;
+            Ok(Effect::Created(shown))
+        })
+    }
+
+    fn describe(&self) -> String {
+        "standard output".into()
+    }
+}
+
+/// The manifest as a document of a YAML stream.
+pub fn document(manifest: &Manifest) -> Result<String, ActError> {
+    let text = serde_saphyr::to_string(&manifest.0)
+        .map_err(|error| ActError::Invalid(error.to_string()))?;
+    Ok(format!("---\n{text}"))
+}
