@@ -9,11 +9,13 @@ use tripline::model::headers::Headers;
 use crate::{Case, Comparison};
 
 mod bind;
+mod render;
 
 /// Compares one case, or says that its kind is not compared yet.
 pub(crate) fn compare(case: &Case) -> Comparison {
     match case.kind.as_str() {
         "bind" => bind::compare(case),
+        "render" => render::compare(case),
         _ => Comparison::NotCompared,
     }
 }
