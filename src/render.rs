@@ -103,16 +103,6 @@ impl Template {
         &self.params
     }
 
-    /// How many resources it renders.
-    pub fn len(&self) -> usize {
-        self.resources.len()
-    }
-
-    /// Whether it renders nothing.
-    pub fn is_empty(&self) -> bool {
-        self.resources.is_empty()
-    }
-
     /// The annotations `tripline.dev/*` that stand on the resource template
     /// with this index, whole keys, values as written.
     pub fn control(&self, index: usize) -> &BTreeMap<String, String> {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::limits::PARAMS_BYTES;
+use crate::model::limits::{BIND_FUEL, PARAMS_BYTES};
 use crate::model::params::{Param, ParamSpec, Params};
 
 use super::error::{BindError, PathError};
@@ -33,12 +33,15 @@ pub fn bind(
         .iter()
         .filter_map(|spec| Some((spec.name.as_str(), spec.default.as_deref()?)))
         .collect();
-    let mut room = PARAMS_BYTES;
+    let mut resolver = Resolver {
+        scope,
+        fuel: BIND_FUEL,
+        room: PARAMS_BYTES,
+    };
     let mut params = Params::with_capacity(bindings.params.len() + defaults.len());
     for (name, template) in &bindings.params {
         let default = defaults.remove(name.as_str());
-        let value = resolve(name, template, scope, default, room)?;
-        room = room.saturating_sub(value.len());
+        let value = resolver.param(name, template, default)?;
         params.push(Param {
             name: name.clone(),
             value,
@@ -55,41 +58,60 @@ pub fn bind(
     Ok(params)
 }
 
-fn resolve(
-    param: &str,
-    template: &Template,
-    scope: &Scope<'_>,
-    default: Option<&str>,
+/// Resolves params one after the other, out of one budget.
+struct Resolver<'s, 'a> {
+    scope: &'s Scope<'a>,
+    /// JSON nodes that may still be visited.
+    fuel: u64,
+    /// Bytes that values may still have.
     room: usize,
-) -> Result<String, BindError> {
-    let mut values = Vec::with_capacity(template.expressions().len());
-    for expression in template.expressions() {
-        values.push(match evaluate(expression, scope, room) {
-            Ok(value) => Some(value),
-            // Work cut short says nothing of the event: no reason for a default.
-            Err(PathError::Exhausted) => return Err(exhausted(param, expression)),
-            Err(_) if default.is_some() => None,
-            Err(cause) => {
-                return Err(BindError::Expression {
-                    param: param.to_owned(),
-                    expression: expression.source.clone(),
-                    cause,
-                });
-            }
-        });
+}
+
+impl Resolver<'_, '_> {
+    fn param(
+        &mut self,
+        param: &str,
+        template: &Template,
+        default: Option<&str>,
+    ) -> Result<String, BindError> {
+        let mut held = 0;
+        let mut values = Vec::with_capacity(template.expressions().len());
+        for expression in template.expressions() {
+            let value = match self.evaluate(expression, held) {
+                Ok(value) => Some(value),
+                Err(PathError::Exhausted) => return Err(exhausted(param, expression)),
+                Err(_) if default.is_some() => None,
+                Err(cause) => return Err(no_value(param, expression, cause)),
+            };
+            held += value.as_ref().map_or(0, String::len);
+            values.push(value);
+        }
+        let text = template.assemble(values, default.unwrap_or_default(), self.room);
+        let text = text.ok_or_else(|| BindError::TooLarge {
+            param: param.to_owned(),
+            limit: PARAMS_BYTES,
+        })?;
+        self.room = self.room.saturating_sub(text.len());
+        Ok(text)
     }
-    let text = template.assemble(&values, default.unwrap_or_default(), room);
-    text.ok_or_else(|| BindError::TooLarge {
+
+    /// The value of an expression, beside `held` bytes of others.
+    fn evaluate(&mut self, expression: &Expression, held: usize) -> Result<String, PathError> {
+        let path = expression.path.as_ref().map_err(Clone::clone)?;
+        let found = find(path, self.scope, &mut self.fuel)?;
+        print(&found, self.scope, self.room.saturating_sub(held))
+    }
+}
+
+fn no_value(param: &str, expression: &Expression, cause: PathError) -> BindError {
+    BindError::Expression {
         param: param.to_owned(),
-        limit: PARAMS_BYTES,
-    })
+        expression: expression.source.clone(),
+        cause,
+    }
 }
 
-fn evaluate(expression: &Expression, scope: &Scope<'_>, room: usize) -> Result<String, PathError> {
-    let path = expression.path.as_ref().map_err(Clone::clone)?;
-    print(&find(path, scope)?, scope, room)
-}
-
+/// Work cut short says nothing of the event: no reason for a default.
 fn exhausted(param: &str, expression: &Expression) -> BindError {
     BindError::Exhausted {
         param: param.to_owned(),

@@ -7,21 +7,22 @@
 //! value too: that is an injection, and not repeated here. A default is the
 //! author's own text, and expressions that follow still count in it.
 
-use super::expression::{Expression, find};
+use std::collections::HashMap;
+
+use super::expression::{Expression, until_unbalanced};
 
 /// A compiled value.
 #[derive(Debug)]
 pub(super) struct Template {
-    source: String,
     expressions: Vec<Expression>,
-    pieces: Vec<Piece>,
+    pieces: Vec<Piece<String>>,
 }
 
 /// A part of a value.
-#[derive(Clone, Debug, PartialEq)]
-enum Piece {
-    /// Text of the author, in which later expressions are still replaced.
-    Text(String),
+#[derive(Debug)]
+enum Piece<T> {
+    /// Text of the author.
+    Text(T),
     /// The value of the expression with this index.
     Slot(usize),
 }
@@ -29,17 +30,26 @@ enum Piece {
 impl Template {
     /// Reads a value.
     pub(super) fn new(source: &str) -> Self {
-        let expressions = find(source);
-        let slots = (0..expressions.len()).map(Piece::Slot);
-        let pieces = fill(source, &expressions, slots);
+        let mut expressions = Vec::new();
+        let mut known = HashMap::new();
+        let pieces = cut(source, |expression| {
+            let slot = known.entry(expression).or_insert_with(|| {
+                expressions.push(Expression::new(expression));
+                expressions.len() - 1
+            });
+            Some(*slot)
+        });
+        let pieces = pieces.into_iter().map(|piece| match piece {
+            Piece::Text(text) => Piece::Text(text.to_owned()),
+            Piece::Slot(slot) => Piece::Slot(slot),
+        });
         Self {
-            source: source.to_owned(),
+            pieces: pieces.collect(),
             expressions,
-            pieces,
         }
     }
 
-    /// Its expressions.
+    /// Its expressions in the order in which they stand, each once.
     pub(super) fn expressions(&self) -> &[Expression] {
         &self.expressions
     }
@@ -48,110 +58,121 @@ impl Template {
     /// default takes its place; nothing beyond `room` bytes.
     pub(super) fn assemble(
         &self,
-        values: &[Option<String>],
+        mut values: Vec<Option<String>>,
         default: &str,
         room: usize,
     ) -> Option<String> {
-        if values.iter().all(Option::is_some) {
-            return join(&self.pieces, values, room);
+        if values.iter().any(Option::is_none) {
+            self.put_defaults(&mut values, default, room)?;
         }
-        let mut pieces = vec![Piece::Text(self.source.clone())];
-        for (slot, (expression, value)) in self.expressions.iter().zip(values).enumerate() {
-            let with = match value {
-                Some(_) => Piece::Slot(slot),
-                None => Piece::Text(default.to_owned()),
-            };
-            pieces = replace(pieces, &expression.whole(), &with);
-            // Defaults that hold expressions can multiply.
-            if size(&pieces) > room {
-                return None;
+        join(&self.pieces, &values, room)
+    }
+
+    /// Puts the default where there is no value. The last one is settled
+    /// first, because the others may name it.
+    fn put_defaults(
+        &self,
+        values: &mut [Option<String>],
+        default: &str,
+        room: usize,
+    ) -> Option<()> {
+        let sources = self.expressions.iter().map(|e| e.source.as_str());
+        let slots: HashMap<&str, usize> = sources.zip(0..).collect();
+        let mut work = room;
+        for slot in (0..values.len()).rev() {
+            if values.get(slot)?.is_some() {
+                continue;
             }
+            work = work.checked_sub(default.len())?;
+            let pieces = cut(default, |expression| {
+                let named = slots.get(expression).copied();
+                named.filter(|&named| named > slot)
+            });
+            let text = join(&pieces, values, work)?;
+            work -= text.len();
+            *values.get_mut(slot)? = Some(text);
         }
-        join(&pieces, values, room)
+        Some(())
     }
 }
 
-/// Replaces each expression in turn.
-fn fill(
-    source: &str,
-    expressions: &[Expression],
-    slots: impl Iterator<Item = Piece>,
-) -> Vec<Piece> {
-    let start = vec![Piece::Text(source.to_owned())];
-    expressions
-        .iter()
-        .zip(slots)
-        .fold(start, |pieces, (expression, slot)| {
-            replace(pieces, &expression.whole(), &slot)
-        })
-}
-
-/// Puts `with` wherever the author's text says `what`.
-fn replace(pieces: Vec<Piece>, what: &str, with: &Piece) -> Vec<Piece> {
-    let mut out = Vec::with_capacity(pieces.len() + 2);
-    for piece in pieces {
-        match piece {
-            Piece::Text(text) => {
-                for (index, part) in text.split(what).enumerate() {
-                    if index > 0 {
-                        append(&mut out, with.clone());
-                    }
-                    append(&mut out, Piece::Text(part.to_owned()));
-                }
-            }
-            slot @ Piece::Slot(_) => out.push(slot),
-        }
+/// Cuts `text` at its expressions, as far as `slot_of` knows them.
+fn cut<'t>(
+    text: &'t str,
+    mut slot_of: impl FnMut(&'t str) -> Option<usize>,
+) -> Vec<Piece<&'t str>> {
+    let mut pieces = Vec::new();
+    let mut done = 0;
+    for (at, _) in text.match_indices("$(") {
+        let start = at + "$(".len();
+        let rest = text.get(start..).unwrap_or_default();
+        let Some((source, slot)) =
+            until_unbalanced(rest).and_then(|source| Some((source, slot_of(source)?)))
+        else {
+            continue;
+        };
+        pieces.push(Piece::Text(text.get(done..at).unwrap_or_default()));
+        pieces.push(Piece::Slot(slot));
+        done = start + source.len() + ")".len();
     }
-    out
+    pieces.push(Piece::Text(text.get(done..).unwrap_or_default()));
+    pieces
 }
 
-/// Texts that meet become one: they may spell an expression together.
-fn append(pieces: &mut Vec<Piece>, piece: Piece) {
-    match (pieces.last_mut(), piece) {
-        (Some(Piece::Text(before)), Piece::Text(text)) => before.push_str(&text),
-        (_, Piece::Text(text)) if text.is_empty() => {}
-        (_, piece) => pieces.push(piece),
-    }
-}
-
-fn size(pieces: &[Piece]) -> usize {
-    let sizes = pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => text.len(),
-        Piece::Slot(_) => 0,
-    });
-    sizes.sum()
-}
-
-fn join(pieces: &[Piece], values: &[Option<String>], room: usize) -> Option<String> {
+fn join<T: AsRef<str>>(
+    pieces: &[Piece<T>],
+    values: &[Option<String>],
+    room: usize,
+) -> Option<String> {
     let texts = pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => text.as_str(),
+        Piece::Text(text) => text.as_ref(),
         Piece::Slot(slot) => values.get(*slot).and_then(Option::as_deref).unwrap_or(""),
     });
-    let bytes = texts
-        .clone()
-        .fold(0_usize, |sum, text| sum.saturating_add(text.len()));
-    if bytes > room {
-        return None;
-    }
-    let mut out = String::with_capacity(bytes);
-    out.extend(texts);
-    Some(out)
+    let lengths = texts.clone().map(str::len);
+    let bytes = lengths.fold(0_usize, usize::saturating_add);
+    (bytes <= room).then(|| {
+        let mut out = String::with_capacity(bytes);
+        out.extend(texts);
+        out
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn assembled(source: &str, values: &[Option<&str>], default: &str) -> String {
-        let values: Vec<_> = values.iter().map(|v| v.map(str::to_owned)).collect();
-        let template = Template::new(source);
-        template.assemble(&values, default, 1000).expect("fits")
+    fn assembled(source: &str, values: &[Option<&str>], default: &str) -> Option<String> {
+        let values = values.iter().map(|value| value.map(str::to_owned));
+        Template::new(source).assemble(values.collect(), default, 1000)
+    }
+
+    #[test]
+    fn an_expression_ends_at_the_first_parenthesis_without_a_partner() {
+        for (value, expected) in [
+            ("plain", &[][..]),
+            ("$(body.a)", &["body.a"]),
+            ("$(a)-$(b)$(a)", &["a", "b"]),
+            ("$(a.(b).c))", &["a.(b).c"]),
+            ("$($(a))", &["a"]),
+            ("$(x$(y)z)", &["y"]),
+            ("$(a)-$(never", &["a"]),
+            ("$(never-$(b)", &["b"]),
+            ("asd)$(asd", &[]),
+            ("$())))", &[""]),
+            ("$$$(a)", &["a"]),
+            ("$ (a) ${b}", &[]),
+            ("$(a ')' b)", &["a '"]),
+        ] {
+            let template = Template::new(value);
+            let sources = template.expressions().iter().map(|e| e.source.as_str());
+            assert_eq!(sources.collect::<Vec<_>>(), expected, "{value}");
+        }
     }
 
     #[test]
     fn a_value_from_the_event_is_not_looked_at_again() {
         let text = assembled("$(a) $(b)", &[Some("$(b)"), Some("x")], "");
-        assert_eq!(text, "$(b) x");
+        assert_eq!(text.as_deref(), Some("$(b) x"));
     }
 
     #[test]
@@ -163,16 +184,15 @@ mod tests {
             ("$(a) $(b)", &[None, None], "$(b)!", "$(b)!! $(b)!"),
             ("$(a)$(a)", &[None], "d", "dd"),
         ] {
-            assert_eq!(assembled(source, values, default), expected, "{source}");
+            let text = assembled(source, values, default);
+            assert_eq!(text.as_deref(), Some(expected), "{source}");
         }
     }
 
     #[test]
     fn defaults_that_multiply_are_stopped() {
         let source = "$(a)$(b)$(c)$(d)";
-        let default = "$(b)$(b)$(c)$(c)$(d)$(d)".repeat(10);
-        let template = Template::new(source);
-        let out = template.assemble(&[None, None, None, None], &default, 10_000);
-        assert_eq!(out, None);
+        let default = "$(b)$(b)$(b)$(c)$(c)$(c)$(d)$(d)$(d)";
+        assert_eq!(assembled(source, &[None; 4], &default.repeat(4)), None);
     }
 }

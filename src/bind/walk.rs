@@ -29,14 +29,20 @@ pub(super) enum Found<'a> {
     Loop,
 }
 
-/// Follows `path` from the event.
-pub(super) fn find<'a>(path: &Path, scope: &Scope<'a>) -> Result<Found<'a>, PathError> {
+/// Follows `path` from the event, and takes what that costs off `fuel`.
+pub(super) fn find<'a>(
+    path: &Path,
+    scope: &Scope<'a>,
+    fuel: &mut u64,
+) -> Result<Found<'a>, PathError> {
+    let granted = JSONPATH_FUEL.min(*fuel);
     let mut walk = Walk {
         scope,
-        fuel: JSONPATH_FUEL,
+        fuel: granted,
         ranged: false,
     };
     let nodes = walk.follow(vec![Node::Event], path);
+    *fuel -= granted - walk.fuel;
     let nodes = nodes.map_err(|failure| failure.error)?;
     Ok(if walk.ranged {
         Found::Loop
@@ -96,8 +102,7 @@ impl<'a> Walk<'_, 'a> {
             Step::Descend => self.descend(nodes),
             Step::Union(branches) => self.union(&nodes, branches),
             Step::Filter(filter) => self.filter(&nodes, filter),
-            Step::Literal(Literal::Text(text)) => Ok(vec![Node::Text(Cow::Owned(text.clone()))]),
-            Step::Literal(literal) => Ok(nodes.iter().map(|_| stated(literal)).collect()),
+            Step::Literal(literal) => Ok(stated(literal, nodes.len())),
             Step::Word(word) => self.word(nodes, word),
         }
     }
@@ -184,12 +189,13 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-fn stated<'a>(literal: &Literal) -> Node<'a> {
+/// A text stands once, whatever comes in; other literals once for each value.
+fn stated<'a>(literal: &Literal, times: usize) -> Vec<Node<'a>> {
     match literal {
-        Literal::Text(text) => Node::Text(Cow::Owned(text.clone())),
-        Literal::Int(whole) => Node::Int(*whole),
-        Literal::Float(number) => Node::Float(*number),
-        Literal::Bool(truth) => Node::Bool(*truth),
+        Literal::Text(text) => vec![Node::Text(Cow::Owned(text.clone()))],
+        Literal::Int(whole) => vec![Node::Int(*whole); times],
+        Literal::Float(number) => vec![Node::Float(*number); times],
+        Literal::Bool(truth) => vec![Node::Bool(*truth); times],
     }
 }
 
@@ -197,8 +203,9 @@ fn stated<'a>(literal: &Literal) -> Node<'a> {
 mod tests {
     use serde_json::{Map, Value, json};
 
+    use super::super::BodyView;
+    use super::super::expression::Expression;
     use super::super::print::print;
-    use super::super::{BodyView, expression};
     use super::*;
     use crate::model::headers::Headers;
 
@@ -214,9 +221,12 @@ mod tests {
             extensions: &extensions,
             event_id: "e-1",
         };
-        let expressions = expression::find(&format!("$({source})"));
-        let path = expressions[0].path.as_ref().map_err(Clone::clone)?;
-        print(&find(path, &scope)?, &scope, 1 << 20)
+        let path = Expression::new(source).path?;
+        print(
+            &find(&path, &scope, &mut { JSONPATH_FUEL })?,
+            &scope,
+            1 << 20,
+        )
     }
 
     #[test]

@@ -25,7 +25,9 @@ const UID: &str = "$(uid)";
 /// at most six bytes for one.
 const LEAF_BYTES: usize = 6 * MANIFEST_BYTES;
 
-/// How many closing parentheses the name of a parameter may run over.
+/// How long the name of a parameter may be, and how many closing parentheses it
+/// may run over.
+const NAME_BYTES: usize = 1024;
 const NAME_ENDS: usize = 8;
 
 /// A text with expressions.
@@ -79,8 +81,9 @@ impl Leaf {
                     what: Target::Uid,
                 });
             } else if rest.starts_with(PARAM) {
-                let ends = rest.match_indices(')').map(|(end, _)| at + end);
-                let ends = ends.take(NAME_ENDS).collect();
+                let reach = rest.bytes().take(PARAM.len() + NAME_BYTES + 1).enumerate();
+                let ends = reach.filter(|&(_, byte)| byte == b')');
+                let ends = ends.map(|(end, _)| at + end).take(NAME_ENDS).collect();
                 let what = Target::Param { ends };
                 marks.push(Mark { at, what });
             }

@@ -13,6 +13,7 @@ use super::decode::decode;
 /// What can be inserted.
 pub(super) struct Values<'a> {
     by_name: HashMap<&'a str, &'a str>,
+    longest_name: usize,
     uid: String,
     escape_quotes: bool,
 }
@@ -32,8 +33,10 @@ impl<'a> Values<'a> {
         });
         let given = params.iter().rev();
         let given = given.map(|param| (param.name.as_str(), param.value.as_str()));
+        let by_name: HashMap<_, _> = defaults.chain(given).collect();
         Self {
-            by_name: defaults.chain(given).collect(),
+            longest_name: by_name.keys().map(|name| name.len()).max().unwrap_or(0),
+            by_name,
             uid,
             escape_quotes,
         }
@@ -41,6 +44,10 @@ impl<'a> Values<'a> {
 
     /// The value of a parameter.
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        // Names that a leaf tries may run far; do not hash them for nothing.
+        if name.len() > self.longest_name {
+            return None;
+        }
         self.by_name.get(name).copied()
     }
 

@@ -27,6 +27,7 @@ impl<'a> Walk<'_, 'a> {
                 found.extend(search.select(value).into_iter().map(Node::Json));
                 continue;
             }
+            self.pay(items.len())?;
             for item in items.iter().map(Node::Json) {
                 if self.passes(&item, filter, !found.is_empty())? {
                     found.push(item);
