@@ -6,10 +6,10 @@
 //! expressions are `$(…)` around kubectl's JSONPath dialect. It must not read
 //! anything but its arguments, and never interprets what an event carries.
 //!
-//! `expression` finds the expressions, `parse` reads one into a `path`, `walk`
-//! follows it through the `node`s of an event (`search` is where jsonpath-rust
-//! selects), `print` writes what was found, `value` puts the text together, and
-//! `resolve` does all of it for one event.
+//! `value` cuts a value into text and `expression`s, `parse` reads one into a
+//! `path`; `walk` follows it through the `node`s of an event (`search` is where
+//! jsonpath-rust selects), `print` writes what was found, and `resolve` does all
+//! of it for one event.
 
 mod error;
 mod expression;
@@ -31,7 +31,7 @@ pub use resolve::bind;
 
 use crate::model::headers::Headers;
 use crate::model::limits::BINDING_SOURCE_BYTES;
-use value::Template;
+use value::Pattern;
 
 /// A parameter as a binding gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct BindingParam {
 /// The params of all bindings of one trigger, compiled.
 #[derive(Debug)]
 pub struct Bindings {
-    params: Vec<(String, Template)>,
+    params: Vec<(String, Pattern)>,
     problems: Vec<Problem>,
 }
 
@@ -113,18 +113,16 @@ pub fn compile(params: &[BindingParam]) -> Result<Bindings, BindError> {
                 limit,
             });
         }
-        let template = Template::new(value);
-        for expression in template.expressions() {
-            if let Err(error) = &expression.path {
-                problems.push(Problem {
-                    index,
-                    param: name.clone(),
-                    expression: expression.source.clone(),
-                    message: error.to_string(),
-                });
-            }
+        let pattern = Pattern::new(value);
+        for expression in pattern.expressions() {
+            problems.extend(expression.problem().map(|message| Problem {
+                index,
+                param: name.clone(),
+                expression: expression.source.clone(),
+                message,
+            }));
         }
-        compiled.push((param, template));
+        compiled.push((param, pattern));
     }
     Ok(Bindings {
         params: compiled,
@@ -162,16 +160,29 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_that_cannot_be_read_is_a_problem_and_no_error() {
-        let params = [param("a", "$(body.a)"), param("b", "x $(body[) $(body.ok)")];
-        let bindings = compile(&params).expect("loads");
-        let problem = Problem {
+    fn an_expression_that_can_never_have_a_value_is_a_problem_and_no_error() {
+        let params = [
+            param("a", "$(body.a) $(Context.EventID) $()"),
+            param("b", "x $(body[) $(boddy.ok)"),
+        ];
+        let problems = compile(&params).expect("loads").problems;
+        let problem = |expression: &str, message: &str| Problem {
             index: 1,
             param: "b".into(),
-            expression: "body[".into(),
-            message: "unterminated array".into(),
+            expression: expression.into(),
+            message: message.into(),
         };
-        assert_eq!(bindings.problems(), [problem]);
+        let expected = [
+            problem("body[", "unterminated array"),
+            problem("boddy.ok", "boddy is not found"),
+        ];
+        assert_eq!(problems, expected);
+    }
+
+    #[test]
+    fn compiled_bindings_can_be_shared() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Bindings>();
     }
 
     proptest! {

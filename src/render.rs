@@ -262,6 +262,12 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_compiled_template_can_be_shared() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Template>();
+    }
+
     /// The tree with every text replaced by nothing, keys kept.
     fn shape(value: &Value) -> Value {
         match value {

@@ -8,6 +8,7 @@
 use crate::model::headers::canonical;
 
 use super::error::PathError;
+use super::node::is_part_of_event;
 use super::parse;
 use super::path::{Literal, Path, Step};
 
@@ -26,6 +27,19 @@ impl Expression {
         Self {
             source: source.to_owned(),
             path: compile(source),
+        }
+    }
+
+    /// Why it can never have a value, where that is known without an event.
+    pub(super) fn problem(&self) -> Option<String> {
+        match &self.path {
+            Err(error) => Some(error.to_string()),
+            Ok(path) => match path.first()? {
+                Step::Field(name) if !is_part_of_event(name) => {
+                    Some(PathError::Missing(name.clone()).to_string())
+                }
+                _ => None,
+            },
         }
     }
 }

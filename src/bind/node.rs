@@ -62,12 +62,11 @@ impl<'a> Node<'a> {
     /// The member of this name.
     pub(super) fn field(&self, name: &str, scope: &Scope<'a>) -> Option<Self> {
         match *self {
-            Self::Event => match name {
-                "header" | "Header" => Some(Self::Headers),
-                "body" | "Body" => Some(body(scope)),
-                "extensions" | "Extensions" => Some(Self::Map(scope.extensions)),
-                "context" | "Context" => Some(Self::Context),
-                _ => None,
+            Self::Event => match Part::named(name)? {
+                Part::Header => Some(Self::Headers),
+                Part::Body => Some(body(scope)),
+                Part::Extensions => Some(Self::Map(scope.extensions)),
+                Part::Context => Some(Self::Context),
             },
             Self::Context => matches!(name, "eventID" | "EventID").then(|| event_id(scope)),
             Self::Headers => scope.headers.values_exact(name).map(header),
@@ -127,6 +126,31 @@ impl<'a> Node<'a> {
             },
         }
     }
+}
+
+/// What an event consists of.
+enum Part {
+    Header,
+    Body,
+    Extensions,
+    Context,
+}
+
+impl Part {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "header" | "Header" => Some(Self::Header),
+            "body" | "Body" => Some(Self::Body),
+            "extensions" | "Extensions" => Some(Self::Extensions),
+            "context" | "Context" => Some(Self::Context),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an event can have a field of this name.
+pub(super) fn is_part_of_event(name: &str) -> bool {
+    Part::named(name).is_some()
 }
 
 /// The body; an empty one is `null`.

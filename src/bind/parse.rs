@@ -46,39 +46,39 @@ struct Scanner {
 
 impl Scanner {
     fn run(&mut self) -> Result<(), PathError> {
-        loop {
-            let rest = self.rest();
-            if rest.starts_with('}') {
-                return Ok(());
-            } else if rest.starts_with("[?(") {
+        while !self.rest().starts_with('}') {
+            if self.rest().starts_with("[?(") {
                 self.filter()?;
-                continue;
-            } else if rest.starts_with("..") {
+            } else if self.rest().starts_with("..") {
                 self.descend()?;
-                continue;
-            }
-            match self.peek() {
-                None | Some('\r' | '\n') => return Err(PathError::syntax("unclosed action")),
-                // `@` and `$` both mean the value at hand.
-                Some(' ' | '@' | '$') => {
-                    self.next();
-                }
-                Some('[') => self.bracket()?,
-                Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
-                Some('.') => {
-                    self.next();
-                    self.field();
-                }
-                Some(letter) if letter == '+' || letter == '-' || is_digit(letter) => {
-                    self.number()?;
-                }
-                Some(letter) if is_alphanumeric(letter) => self.word(),
-                Some(letter) => {
-                    let message = format!("unrecognized character in action: {letter:?}");
-                    return Err(PathError::Syntax(message));
-                }
+            } else {
+                self.step()?;
             }
         }
+        Ok(())
+    }
+
+    /// Reads what the next character alone tells apart.
+    fn step(&mut self) -> Result<(), PathError> {
+        match self.peek() {
+            None | Some('\r' | '\n') => return Err(PathError::syntax("unclosed action")),
+            // `@` and `$` both mean the value at hand.
+            Some(' ' | '@' | '$') => _ = self.next(),
+            Some('[') => self.bracket()?,
+            Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
+            Some('.') => {
+                self.next();
+                self.field();
+            }
+            Some('+' | '-') => self.number()?,
+            Some(letter) if is_digit(letter) => self.number()?,
+            Some(letter) if is_alphanumeric(letter) => self.word(),
+            Some(letter) => {
+                let message = format!("unrecognized character in action: {letter:?}");
+                return Err(PathError::Syntax(message));
+            }
+        }
+        Ok(())
     }
 
     fn descend(&mut self) -> Result<(), PathError> {

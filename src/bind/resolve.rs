@@ -11,7 +11,7 @@ use crate::model::params::{Param, ParamSpec, Params};
 use super::error::{BindError, PathError};
 use super::expression::Expression;
 use super::print::print;
-use super::value::Template;
+use super::value::Pattern;
 use super::walk::find;
 use super::{Bindings, BodyView, Scope};
 
@@ -39,9 +39,9 @@ pub fn bind(
         room: PARAMS_BYTES,
     };
     let mut params = Params::with_capacity(bindings.params.len() + defaults.len());
-    for (name, template) in &bindings.params {
+    for (name, pattern) in &bindings.params {
         let default = defaults.remove(name.as_str());
-        let value = resolver.param(name, template, default)?;
+        let value = resolver.param(name, pattern, default)?;
         params.push(Param {
             name: name.clone(),
             value,
@@ -71,12 +71,12 @@ impl Resolver<'_, '_> {
     fn param(
         &mut self,
         param: &str,
-        template: &Template,
+        pattern: &Pattern,
         default: Option<&str>,
     ) -> Result<String, BindError> {
         let mut held = 0;
-        let mut values = Vec::with_capacity(template.expressions().len());
-        for expression in template.expressions() {
+        let mut values = Vec::with_capacity(pattern.expressions().len());
+        for expression in pattern.expressions() {
             let value = match self.evaluate(expression, held) {
                 Ok(value) => Some(value),
                 Err(PathError::Exhausted) => return Err(exhausted(param, expression)),
@@ -86,7 +86,7 @@ impl Resolver<'_, '_> {
             held += value.as_ref().map_or(0, String::len);
             values.push(value);
         }
-        let text = template.assemble(values, default.unwrap_or_default(), self.room);
+        let text = pattern.assemble(values, default.unwrap_or_default(), self.room);
         let text = text.ok_or_else(|| BindError::TooLarge {
             param: param.to_owned(),
             limit: PARAMS_BYTES,

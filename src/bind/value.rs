@@ -13,7 +13,7 @@ use super::expression::{Expression, until_unbalanced};
 
 /// A compiled value.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(super) struct Pattern {
     expressions: Vec<Expression>,
     pieces: Vec<Piece<String>>,
 }
@@ -27,7 +27,7 @@ enum Piece<T> {
     Slot(usize),
 }
 
-impl Template {
+impl Pattern {
     /// Reads a value.
     pub(super) fn new(source: &str) -> Self {
         let mut expressions = Vec::new();
@@ -143,7 +143,7 @@ mod tests {
 
     fn assembled(source: &str, values: &[Option<&str>], default: &str) -> Option<String> {
         let values = values.iter().map(|value| value.map(str::to_owned));
-        Template::new(source).assemble(values.collect(), default, 1000)
+        Pattern::new(source).assemble(values.collect(), default, 1000)
     }
 
     #[test]
@@ -163,8 +163,8 @@ mod tests {
             ("$ (a) ${b}", &[]),
             ("$(a ')' b)", &["a '"]),
         ] {
-            let template = Template::new(value);
-            let sources = template.expressions().iter().map(|e| e.source.as_str());
+            let pattern = Pattern::new(value);
+            let sources = pattern.expressions().iter().map(|e| e.source.as_str());
             assert_eq!(sources.collect::<Vec<_>>(), expected, "{value}");
         }
     }

@@ -12,6 +12,8 @@ mod slice;
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use crate::model::limits::JSONPATH_FUEL;
 
 use super::Scope;
@@ -123,9 +125,7 @@ impl<'a> Walk<'_, 'a> {
         for node in nodes {
             self.pay(node.width(self.scope))?;
             match node {
-                Node::Json(
-                    value @ (serde_json::Value::Array(_) | serde_json::Value::Object(_)),
-                ) => {
+                Node::Json(value @ (Value::Array(_) | Value::Object(_))) => {
                     found.extend(search.select(value).into_iter().map(Node::Json));
                 }
                 _ => found.extend(node.children(self.scope)),
@@ -201,7 +201,7 @@ fn stated<'a>(literal: &Literal, times: usize) -> Vec<Node<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value, json};
+    use serde_json::{Map, json};
 
     use super::super::BodyView;
     use super::super::expression::Expression;
