@@ -78,21 +78,39 @@ impl Pattern {
     ) -> Option<()> {
         let sources = self.expressions.iter().map(|e| e.source.as_str());
         let slots: HashMap<&str, usize> = sources.zip(0..).collect();
+        let places = self.places();
         let mut work = room;
         for slot in (0..values.len()).rev() {
             if values.get(slot)?.is_some() {
                 continue;
             }
             work = work.checked_sub(default.len())?;
+            let (first, _) = *places.get(slot)?;
             let pieces = cut(default, |expression| {
-                let named = slots.get(expression).copied();
-                named.filter(|&named| named > slot)
+                let named = *slots.get(expression)?;
+                let (_, last) = *places.get(named)?;
+                let counts = last > first && values.get(named)?.is_some();
+                counts.then_some(named)
             });
             let text = join(&pieces, values, work)?;
             work -= text.len();
             *values.get_mut(slot)? = Some(text);
         }
         Some(())
+    }
+
+    /// For each expression the index of its first piece and of its last.
+    fn places(&self) -> Vec<(usize, usize)> {
+        let mut places: Vec<(usize, usize)> = Vec::with_capacity(self.expressions.len());
+        for (at, piece) in self.pieces.iter().enumerate() {
+            let Piece::Slot(slot) = *piece else { continue };
+            // Slots are numbered in the order in which they first stand.
+            match places.get_mut(slot) {
+                Some((_, last)) => *last = at,
+                None => places.push((at, at)),
+            }
+        }
+        places
     }
 }
 
@@ -182,6 +200,7 @@ mod tests {
             ("$(a) $(b)", &[None, Some("x")], "$(b)", "x x"),
             ("$(a) $(b)", &[Some("x"), None], "$(a)", "x $(a)"),
             ("$(a) $(b)", &[None, None], "$(b)!", "$(b)!! $(b)!"),
+            ("$(a) $(b) $(a)", &[Some("x"), None], "$(a)", "x x x"),
             ("$(a)$(a)", &[None], "d", "dd"),
         ] {
             let text = assembled(source, values, default);

@@ -271,6 +271,18 @@ mod tests {
     }
 
     #[test]
+    fn an_event_has_four_parts_in_upstreams_order() {
+        let (header, context) = (r#"{"X-Multi":"one,two"}"#, r#"{"eventID":"e-1"}"#);
+        let parts = format!(r#"{header},true,{{"n":4}},{context}"#);
+        assert_eq!(found("*", &json!(true)), Ok(format!("[{parts}]")));
+        let event = format!(
+            r#"{{"header":{header},"body":true,"extensions":{{"n":4}},"context":{context}}}"#
+        );
+        let below = format!(r#"{header},"one,two",{{"n":4}},{context},"e-1""#);
+        assert_eq!(found("..", &json!(true)), Ok(format!("[{event},{below}]")));
+    }
+
+    #[test]
     fn a_field_that_no_value_has_is_an_error_unless_there_is_no_value() {
         let body = json!({"s": "text", "nul": null, "empty": [], "objs": [{"a": 1}]});
         for (source, name) in [
