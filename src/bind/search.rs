@@ -13,9 +13,9 @@
 //!
 //! Not here: fields and indexes (their errors are kubectl's), comparisons
 //! (kubectl compares only like with like and says so), unions (each branch has
-//! errors of its own), and `..`: kubectl's descends into texts as well, and the
-//! engine writes a path string for every node it passes, which over a hostile
-//! body costs memory quadratic in its size.
+//! errors of its own), and `..`: kubectl's finds texts as well as lists and
+//! objects, and the engine writes a path string for every node it passes, which
+//! over a hostile body costs memory quadratic in its size.
 
 use jsonpath_rust::parser::model::{
     Filter, FilterAtom, JpQuery, Segment, Selector, Test, slice_from,
