@@ -2,20 +2,26 @@
 
 use std::path::PathBuf;
 
+use data_encoding::BASE64;
 use serde_json::Value;
 use tripline::model::headers::Headers;
 
 use crate::{Case, Comparison};
 
+mod bind;
+mod render;
+
 /// Compares one case, or says that its kind is not compared yet.
-pub fn compare(case: &Case) -> Comparison {
+pub(crate) fn compare(case: &Case) -> Comparison {
     match case.kind.as_str() {
+        "bind" => bind::compare(case),
+        "render" => render::compare(case),
         _ => Comparison::NotCompared,
     }
 }
 
 /// The body bytes of `input.request`.
-pub fn body(case: &Case) -> Vec<u8> {
+pub(crate) fn body(case: &Case) -> Vec<u8> {
     let request = &case.input["request"];
     if let Some(text) = request["body"].as_str() {
         return text.as_bytes().to_vec();
@@ -24,11 +30,16 @@ pub fn body(case: &Case) -> Vec<u8> {
         let path: PathBuf = case.bodies.join(file);
         return std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
+    if let Some(text) = request["body_base64"].as_str() {
+        return BASE64
+            .decode(text.as_bytes())
+            .expect("body_base64 is base64");
+    }
     Vec::new()
 }
 
 /// The header map of `input.request`, names exactly as recorded.
-pub fn headers(case: &Case) -> Headers {
+pub(crate) fn headers(case: &Case) -> Headers {
     let mut headers = Headers::new();
     if let Some(map) = case.input["request"]["headers"].as_object() {
         for (name, values) in map {
@@ -40,8 +51,45 @@ pub fn headers(case: &Case) -> Headers {
     headers
 }
 
+/// JSON as Go's decoder reads it: bytes that are no text, and halves of
+/// surrogate pairs, become U+FFFD.
+pub(crate) fn go_json(bytes: &[u8]) -> Result<Value, String> {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
+    }
+    serde_json::from_str(&without_lone_surrogates(&text)).map_err(|error| error.to_string())
+}
+
+fn without_lone_surrogates(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let unit = |from: usize| {
+            let digits = escape.get(from..from + 6)?.strip_prefix("\\u")?;
+            u32::from_str_radix(digits, 16).ok()
+        };
+        let length = match (unit(0), unit(6)) {
+            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => 12,
+            (Some(0xd800..0xe000), _) => {
+                out.push('\u{fffd}');
+                rest = &escape[6..];
+                continue;
+            }
+            // The character behind a backslash is never looked at by itself.
+            _ => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
+        };
+        out.push_str(&escape[..length]);
+        rest = &escape[length..];
+    }
+    out + rest
+}
+
 /// Deep equality with numbers as IEEE doubles.
-pub fn same(one: &Value, other: &Value) -> bool {
+pub(crate) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => {

@@ -6,6 +6,12 @@
 //! and what came. A case that `FILE` names (`id reason…`) may differ. Exit
 //! status 1 when another one does.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that reports to a terminal"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +23,7 @@ mod compare;
 
 /// One recorded case.
 #[derive(Deserialize)]
-pub struct Case {
+pub(crate) struct Case {
     id: String,
     kind: String,
     category: String,
@@ -29,7 +35,7 @@ pub struct Case {
 }
 
 /// What a comparison found.
-pub enum Comparison {
+pub(crate) enum Comparison {
     /// As recorded.
     Same,
     /// Upstream fails where Tripline gives what the author meant.

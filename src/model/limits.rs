@@ -27,6 +27,12 @@ pub const BINDING_SOURCE_BYTES: usize = 64 * 1024;
 /// Most JSON nodes one JSONPath expression may visit.
 pub const JSONPATH_FUEL: u64 = 2_000_000;
 
+/// Most JSON nodes all expressions of one trigger may visit for one event.
+pub const BIND_FUEL: u64 = 16_000_000;
+
+/// Most bytes the values of all parameters of one delivery may have together.
+pub const PARAMS_BYTES: usize = 32 * 1024 * 1024;
+
 /// Most bytes one rendered resource may have.
 pub const MANIFEST_BYTES: usize = 1536 * 1024;
 
