@@ -6,3 +6,5 @@
 //! has the map and the rules of who may import whom.
 
 pub mod model;
+
+pub mod intercept;

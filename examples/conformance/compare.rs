@@ -1,5 +1,7 @@
 //! One comparison for each kind of case.
 
+mod cel;
+
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -10,6 +12,7 @@ use crate::{Case, Comparison};
 /// Compares one case, or says that its kind is not compared yet.
 pub fn compare(case: &Case) -> Comparison {
     match case.kind.as_str() {
+        "cel" => cel::compare(case),
         _ => Comparison::NotCompared,
     }
 }
@@ -24,7 +27,16 @@ pub fn body(case: &Case) -> Vec<u8> {
         let path: PathBuf = case.bodies.join(file);
         return std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
+    if let Some(text) = request["body_base64"].as_str() {
+        return base64(text);
+    }
     Vec::new()
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    data_encoding::BASE64
+        .decode(text.as_bytes())
+        .unwrap_or_else(|e| panic!("body_base64: {e}"))
 }
 
 /// The header map of `input.request`, names exactly as recorded.
