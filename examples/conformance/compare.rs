@@ -10,7 +10,7 @@ use tripline::model::headers::Headers;
 use crate::{Case, Comparison};
 
 /// Compares one case, or says that its kind is not compared yet.
-pub fn compare(case: &Case) -> Comparison {
+pub(crate) fn compare(case: &Case) -> Comparison {
     match case.kind.as_str() {
         "cel" => cel::compare(case),
         _ => Comparison::NotCompared,
@@ -18,7 +18,7 @@ pub fn compare(case: &Case) -> Comparison {
 }
 
 /// The body bytes of `input.request`.
-pub fn body(case: &Case) -> Vec<u8> {
+pub(crate) fn body(case: &Case) -> Vec<u8> {
     let request = &case.input["request"];
     if let Some(text) = request["body"].as_str() {
         return text.as_bytes().to_vec();
@@ -40,20 +40,13 @@ fn base64(text: &str) -> Vec<u8> {
 }
 
 /// The header map of `input.request`, names exactly as recorded.
-pub fn headers(case: &Case) -> Headers {
-    let mut headers = Headers::new();
-    if let Some(map) = case.input["request"]["headers"].as_object() {
-        for (name, values) in map {
-            for value in values.as_array().into_iter().flatten() {
-                headers.append_exact(name.clone(), value.as_str().unwrap_or_default());
-            }
-        }
-    }
-    headers
+pub(crate) fn headers(case: &Case) -> Headers {
+    let headers = case.input["request"].get("headers").cloned();
+    serde_json::from_value(headers.unwrap_or_default()).unwrap_or_default()
 }
 
 /// Deep equality with numbers as IEEE doubles.
-pub fn same(one: &Value, other: &Value) -> bool {
+pub(crate) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => {

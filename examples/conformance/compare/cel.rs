@@ -14,7 +14,7 @@ const FAILED_PRECONDITION: i64 = 9;
 const INTERNAL: i64 = 13;
 
 /// Compares the response: continue, extensions, code and class of error.
-pub fn compare(case: &Case) -> Comparison {
+pub(super) fn compare(case: &Case) -> Comparison {
     let answer = match call(case) {
         Ok(extensions) => Answer::going_on(extensions),
         Err(refusal) => refusal,
@@ -185,7 +185,12 @@ struct TestSecrets(Vec<Value>);
 
 impl TestSecrets {
     fn of(case: &Case) -> Self {
-        Self(case.input["secrets"].as_array().cloned().unwrap_or_default())
+        Self(
+            case.input["secrets"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default(),
+        )
     }
 }
 

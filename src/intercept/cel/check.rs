@@ -411,7 +411,10 @@ impl<'t> Checker<'t> {
     fn expect(&mut self, id: NodeId, expected: &Type) {
         let found = self.type_of(id);
         if !self.bindings.assignable(expected, &found) {
-            self.report(id, format!("expected type '{expected}' but found '{found}'"));
+            self.report(
+                id,
+                format!("expected type '{expected}' but found '{found}'"),
+            );
         }
     }
 }

@@ -128,10 +128,8 @@ pub(crate) fn lenient_json(value: &Value<'_>, meter: &mut Meter) -> Result<Json,
         }
         Value::Type(kind) => Json::String(kind.name().to_owned()),
         Value::List(list) => {
-            let items: Result<_, Fault> = list
-                .iter()
-                .map(|item| lenient_json(&item, meter))
-                .collect();
+            let items: Result<_, Fault> =
+                list.iter().map(|item| lenient_json(&item, meter)).collect();
             Json::Array(items?)
         }
         Value::Map(map) => {

@@ -8,6 +8,7 @@
 mod access;
 mod fold;
 
+use super::Scope;
 use super::check::Variable;
 use super::check::types::Type;
 use super::error::{ErrorClass, Fault, fault, no_overload};
@@ -16,7 +17,6 @@ use super::ir::{Code, Op, OpId};
 use super::meter::Meter;
 use super::registry::{Context, MOST_ARGUMENTS, Overload};
 use super::value::{Key, Kind, Map, Text, Value};
-use super::Scope;
 use crate::model::secret::NoSecrets;
 
 /// What an operation gives.

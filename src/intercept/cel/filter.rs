@@ -119,9 +119,9 @@ impl Filter {
                 // A whole filter that is no boolean is just not true; a term
                 // of a conjunction has to be one.
                 Ok(_) if self.conjuncts.len() == 1 => return FilterOutcome::False,
-                Ok(_) => drop(failed.get_or_insert_with(|| {
-                    fault(ErrorClass::NoOverload, "no such overload")
-                })),
+                Ok(_) => drop(
+                    failed.get_or_insert_with(|| fault(ErrorClass::NoOverload, "no such overload")),
+                ),
                 Err(fault) => drop(failed.get_or_insert(fault)),
             }
         }

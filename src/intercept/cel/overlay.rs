@@ -56,8 +56,7 @@ impl Overlay {
         let code = &self.program.code;
         let mut machine = Machine::new(code, scope);
         let value = machine.run(code.root)?;
-        let json =
-            convert::overlay_json(&value, machine.meter())?.map_err(OverlayError::Type)?;
+        let json = convert::overlay_json(&value, machine.meter())?.map_err(OverlayError::Type)?;
         let path = self.path.as_ref().map_err(Clone::clone)?;
         path.set(into, json).map_err(OverlayError::Key)
     }

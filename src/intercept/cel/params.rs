@@ -116,7 +116,10 @@ mod tests {
         assert_eq!(params.filter.as_deref(), Some("true"));
         let overlays = [("a", "1"), ("", "")].map(|(k, e)| (k.to_owned(), e.to_owned()));
         assert_eq!(params.overlays, overlays);
-        assert_eq!(read(json!({"filter": null, "overlays": null})), Ok(Params::default()));
+        assert_eq!(
+            read(json!({"filter": null, "overlays": null})),
+            Ok(Params::default())
+        );
         let both = read(json!({"filter": "true", "Filter": "false"})).expect("valid");
         assert_eq!(both.filter.as_deref(), Some("true"));
     }

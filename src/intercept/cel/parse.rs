@@ -48,6 +48,7 @@ pub(crate) fn parse(source: &str) -> Result<Tree, CompileError> {
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         Parser::new()
             .max_recursion_depth(CEL_DEPTH as u16)
+            .enable_ident_escape_syntax(true)
             .parse_with_source_info(source)
     }));
     match parsed {

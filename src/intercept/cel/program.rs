@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
+use super::Scope;
 use super::check;
 use super::convert;
 use super::error::{CompileError, EvalError, Stage};
@@ -16,7 +17,6 @@ use super::lower;
 use super::parse;
 use super::report::{Problem, compile_error};
 use super::syntax::{NodeId, Tree};
-use super::Scope;
 
 /// A compiled expression. Compile once, evaluate for each event.
 #[derive(Debug)]
@@ -59,7 +59,12 @@ pub(super) fn compile_with<T: Send>(
             .map(|compiled| compiled.map(&finish))
             .collect::<Vec<_>>()
     });
-    compiled.unwrap_or_else(|_| sources.iter().map(|source| Err(no_thread(source))).collect())
+    compiled.unwrap_or_else(|_| {
+        sources
+            .iter()
+            .map(|source| Err(no_thread(source)))
+            .collect()
+    })
 }
 
 fn compile_here(source: &str) -> Result<Compiled, CompileError> {

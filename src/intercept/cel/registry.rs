@@ -28,8 +28,7 @@ pub(crate) struct Context<'m> {
 }
 
 /// The code of a function.
-pub(crate) type Native =
-    for<'m, 'v> fn(&mut Context<'m>, &[Value<'v>]) -> Result<Value<'v>, Fault>;
+pub(crate) type Native = for<'m, 'v> fn(&mut Context<'m>, &[Value<'v>]) -> Result<Value<'v>, Fault>;
 
 /// One line of the table.
 pub(crate) struct Row {

@@ -86,7 +86,11 @@ fn display(source: &str, problem: &Problem) -> String {
     text.push_str("\n | ");
     let mut characters = snippet.chars();
     for character in characters.by_ref().take(column.saturating_sub(1)) {
-        text.push(if character.is_ascii() { '.' } else { '\u{ff0e}' });
+        text.push(if character.is_ascii() {
+            '.'
+        } else {
+            '\u{ff0e}'
+        });
     }
     let wide = characters.next().is_some_and(|c| !c.is_ascii());
     text.push(if wide { '\u{ff3e}' } else { '^' });

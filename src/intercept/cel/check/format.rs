@@ -7,11 +7,7 @@ use super::super::value::Kind;
 use super::types::Type;
 
 /// The problems of all literal format strings.
-pub(super) fn check(
-    source: &str,
-    tree: &Tree,
-    type_of: impl Fn(NodeId) -> Type,
-) -> Vec<Problem> {
+pub(super) fn check(source: &str, tree: &Tree, type_of: impl Fn(NodeId) -> Type) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (id, node) in tree.nodes.iter().enumerate() {
         let Node::Call {

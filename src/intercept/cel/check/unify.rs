@@ -133,9 +133,7 @@ impl Bindings {
                         .is_some_and(|bound| self.occurs(variable, bound))
             }
             Type::List(item) => self.occurs(variable, item),
-            Type::Map(entry) => {
-                self.occurs(variable, &entry.0) || self.occurs(variable, &entry.1)
-            }
+            Type::Map(entry) => self.occurs(variable, &entry.0) || self.occurs(variable, &entry.1),
             Type::Type(Some(named)) => self.occurs(variable, named),
             _ => false,
         }

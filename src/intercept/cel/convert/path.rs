@@ -245,16 +245,31 @@ mod tests {
     #[test]
     fn keys_nest_index_append_and_escape() {
         for (keys, expected) in [
-            (vec![("a.b", json!(1)), ("a.c", json!(2))], json!({"a": {"b": 1, "c": 2}})),
+            (
+                vec![("a.b", json!(1)), ("a.c", json!(2))],
+                json!({"a": {"b": 1, "c": 2}}),
+            ),
             (vec![("a.b", json!(1)), ("a", json!(2))], json!({"a": 2})),
-            (vec![("a", json!(2)), ("a.b", json!(1))], json!({"a": {"b": 1}})),
+            (
+                vec![("a", json!(2)), ("a.b", json!(1))],
+                json!({"a": {"b": 1}}),
+            ),
             (vec![(r"a\.b", json!(1))], json!({"a.b": 1})),
             (vec![(r"a\\.b", json!(1))], json!({"a\\": {"b": 1}})),
             (vec![(".", json!(1))], json!({"": [1]})),
             (vec![("a..b", json!(1))], json!({"a": [{"b": 1}]})),
-            (vec![("0", json!(1)), ("-1", json!(2))], json!({"0": 1, "-1": 2})),
-            (vec![("a.2", json!(1)), ("a.0", json!(2))], json!({"a": [2, null, 1]})),
-            (vec![("a", json!([1])), ("a.-1", json!(9))], json!({"a": [1, 9]})),
+            (
+                vec![("0", json!(1)), ("-1", json!(2))],
+                json!({"0": 1, "-1": 2}),
+            ),
+            (
+                vec![("a.2", json!(1)), ("a.0", json!(2))],
+                json!({"a": [2, null, 1]}),
+            ),
+            (
+                vec![("a", json!([1])), ("a.-1", json!(9))],
+                json!({"a": [1, 9]}),
+            ),
             (vec![("a.-1.b", json!(9))], json!({"a": [{"b": 9}]})),
             (vec![("a.:1.b", json!(1))], json!({"a": {"1": {"b": 1}}})),
             (vec![("a.01", json!(1))], json!({"a": [null, 1]})),

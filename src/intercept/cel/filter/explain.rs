@@ -105,10 +105,7 @@ fn leaves(tree: &Tree, id: NodeId, into: &mut Vec<NodeId>) {
 fn is_path(tree: &Tree, id: NodeId) -> bool {
     match tree.kind(id) {
         Node::Ident(name) => {
-            matches!(
-                &**name,
-                "body" | "header" | "extensions" | "requestURL"
-            )
+            matches!(&**name, "body" | "header" | "extensions" | "requestURL")
         }
         Node::Select { operand, test, .. } => !test && is_path(tree, *operand),
         Node::Call {

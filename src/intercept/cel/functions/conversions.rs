@@ -90,13 +90,7 @@ fn double_of_number<'v>(_: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value
 fn double_of_text<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
     let text = string(args, 0)?;
     context.meter.walk(text.len())?;
-    let value: f64 = text
-        .parse()
-        .map_err(|_| failed(Kind::Text, Kind::Double))?;
-    // A number that is out of range is refused; `inf` itself is not.
-    if value.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit()) {
-        return Err(failed(Kind::Text, Kind::Double));
-    }
+    let value = numbers::parse(&text).ok_or_else(|| failed(Kind::Text, Kind::Double))?;
     Ok(Value::Double(value))
 }
 

@@ -49,12 +49,16 @@ impl Clause {
     /// What to say where it does not.
     pub(crate) fn mismatch(self, kind: &str) -> String {
         let what = match self {
-            Self::Text => "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps",
+            Self::Text => {
+                "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
+            }
             Self::Decimal => "decimal clause can only be used on ints, uints, and doubles",
             Self::Fixed(_) => "fixed-point clause can only be used on ints, uints, and doubles",
             Self::Scientific(_) => "scientific clause can only be used on ints, uints, and doubles",
             Self::Binary => "only ints, uints, and bools can be formatted as binary",
-            Self::Hexadecimal { .. } => "only ints, uints, bytes, and strings can be formatted as hex",
+            Self::Hexadecimal { .. } => {
+                "only ints, uints, bytes, and strings can be formatted as hex"
+            }
             Self::Octal => "octal clause can only be used on ints and uints",
         };
         format!("error during formatting: {what}, was given {kind}")
@@ -122,7 +126,11 @@ fn read_clause(text: &str) -> Result<(Clause, &str), String> {
         'x' => Clause::Hexadecimal { upper: false },
         'X' => Clause::Hexadecimal { upper: true },
         'o' => Clause::Octal,
-        other => return Err(failed(format!("unrecognized formatting clause \"{other}\""))),
+        other => {
+            return Err(failed(format!(
+                "unrecognized formatting clause \"{other}\""
+            )));
+        }
     };
     Ok((clause, letters.as_str()))
 }
@@ -198,7 +206,9 @@ fn write_clause(
         (Clause::Hexadecimal { upper }, Value::Bytes(bytes)) => {
             hexadecimal(bytes.as_slice(), upper)
         }
-        (Clause::Hexadecimal { upper: true }, value) => with_sign(value, |size| format!("{size:X}")),
+        (Clause::Hexadecimal { upper: true }, value) => {
+            with_sign(value, |size| format!("{size:X}"))
+        }
         (Clause::Hexadecimal { upper: false }, value) => {
             with_sign(value, |size| format!("{size:x}"))
         }

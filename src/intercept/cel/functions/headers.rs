@@ -7,8 +7,16 @@ use crate::intercept::cel::value::{List, Map, Text, Value};
 use crate::model::headers;
 
 pub(super) const TABLE: &[Row] = &[
-    row("match", "map(string, dyn).(string, string) -> bool", matches),
-    row("canonical", "map(string, dyn).(string) -> string", canonical),
+    row(
+        "match",
+        "map(string, dyn).(string, string) -> bool",
+        matches,
+    ),
+    row(
+        "canonical",
+        "map(string, dyn).(string) -> string",
+        canonical,
+    ),
 ];
 
 fn matches<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
@@ -37,9 +45,9 @@ fn first_value<'v>(
     for (key, value) in map.entries() {
         context.meter.step(1)?;
         let is_header = match (&key, &value) {
-            (Value::Text(_), Value::List(values)) => values
-                .iter()
-                .all(|value| matches!(value, Value::Text(_))),
+            (Value::Text(_), Value::List(values)) => {
+                values.iter().all(|value| matches!(value, Value::Text(_)))
+            }
             _ => false,
         };
         if !is_header {

@@ -70,8 +70,12 @@ fn surrogate(escape: &str) -> Option<u32> {
 fn parse<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
     let text = string(args, 0)?;
     context.meter.walk(text.len())?;
-    let failed =
-        |reason: String| fault(ErrorClass::Decode, format!("failed to decode in parseJSON: {reason}"));
+    let failed = |reason: String| {
+        fault(
+            ErrorClass::Decode,
+            format!("failed to decode in parseJSON: {reason}"),
+        )
+    };
     // Errors of serde_json name places in the text, and none of it.
     let json = read(text.as_bytes()).map_err(|error| failed(error.to_string()))?;
     object(&json, context.meter)?.ok_or_else(|| failed("not a JSON object".to_owned()))
@@ -188,14 +192,23 @@ mod tests {
     fn json_is_read_as_leniently_as_in_go() {
         for (text, expected) in [
             (&br#"{"a":"\ud800"}"#[..], json!({"a": "\u{fffd}"})),
-            (br#"{"a":"\ud800\ud83d\ude00\udc00x"}"#, json!({"a": "\u{fffd}😀\u{fffd}x"})),
+            (
+                br#"{"a":"\ud800\ud83d\ude00\udc00x"}"#,
+                json!({"a": "\u{fffd}😀\u{fffd}x"}),
+            ),
             (br#"{"a":"\\ud800"}"#, json!({"a": "\\ud800"})),
             (b"{\"a\":\"\xff\xc3\xa9\"}", json!({"a": "\u{fffd}é"})),
             (br#"{"a":1,"a":2}"#, json!({"a": 2})),
         ] {
             assert_eq!(read(text).expect("valid for Go"), expected);
         }
-        for text in [&b"{"[..], b"{'a':1}", b"\xef\xbb\xbf{}", b"{\"a\":1e999}", b"{} {}"] {
+        for text in [
+            &b"{"[..],
+            b"{'a':1}",
+            b"\xef\xbb\xbf{}",
+            b"{\"a\":1e999}",
+            b"{} {}",
+        ] {
             assert!(read(text).is_err());
         }
     }

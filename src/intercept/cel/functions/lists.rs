@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::arguments::{int, list};
-use crate::intercept::cel::expand::SORT_BY_KEYS;
 use crate::intercept::cel::error::{ErrorClass, Fault, fault};
+use crate::intercept::cel::expand::SORT_BY_KEYS;
 use crate::intercept::cel::meter::Meter;
 use crate::intercept::cel::registry::{Context, Row, open_row, row};
 use crate::intercept::cel::value::{List, Value};
@@ -137,7 +137,9 @@ fn sort_by_keys<'v>(
     });
     match failed {
         Some(fault) => Err(fault),
-        None => Ok(Value::list(pairs.into_iter().map(|(_, item)| item).collect())),
+        None => Ok(Value::list(
+            pairs.into_iter().map(|(_, item)| item).collect(),
+        )),
     }
 }
 

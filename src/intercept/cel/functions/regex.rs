@@ -57,7 +57,7 @@ impl Patterns {
         meter.walk(pattern.len())?;
         let compiled = compile(pattern);
         if self.0.len() == REMEMBERED {
-            self.0.remove(0);
+            drop(self.0.remove(0));
         }
         self.0.push((pattern.to_owned(), compiled.clone()));
         compiled
@@ -155,7 +155,11 @@ fn group_name(text: &str) -> Option<(&str, &str)> {
     if name.is_empty() {
         return None;
     }
-    let rest = if braced { rest.strip_prefix('}')? } else { rest };
+    let rest = if braced {
+        rest.strip_prefix('}')?
+    } else {
+        rest
+    };
     Some((name, rest))
 }
 

@@ -204,8 +204,14 @@ fn duration_term(text: &str) -> Option<(u64, &str)> {
         "h" => 3_600_000_000_000,
         _ => return None,
     };
-    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let nanoseconds = whole.checked_mul(unit)?.checked_add(scaled_fraction(part, unit))?;
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let nanoseconds = whole
+        .checked_mul(unit)?
+        .checked_add(scaled_fraction(part, unit))?;
     (nanoseconds <= 1 << 63).then_some((nanoseconds, rest))
 }
 
@@ -271,7 +277,14 @@ mod tests {
         ] {
             assert_eq!(zone_offset(zone, &at).ok(), Some(expected), "{zone}");
         }
-        for zone in ["Nope/Zone", "asia/tokyo", "1:x", "x:00", ":", "9999999999:0"] {
+        for zone in [
+            "Nope/Zone",
+            "asia/tokyo",
+            "1:x",
+            "x:00",
+            ":",
+            "9999999999:0",
+        ] {
             assert!(zone_offset(zone, &at).is_err(), "{zone}");
         }
     }

@@ -197,7 +197,11 @@ fn check_port(port: &str) -> Result<(), Reason> {
         Some(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()),
         None => port.is_empty(),
     };
-    if valid { Ok(()) } else { Err("invalid port after host") }
+    if valid {
+        Ok(())
+    } else {
+        Err("invalid port after host")
+    }
 }
 
 /// In a host only bytes beyond ASCII and `%` may be escaped, and not every
@@ -266,11 +270,32 @@ mod tests {
         for (text, scheme, host, path, query, fragment) in [
             ("http://h/a%20b?x=1#f%41", "http", "h", "/a b", "x=1", "fA"),
             ("/p/q?a=b", "", "", "/p/q", "a=b", ""),
-            ("http://h/a/../b/./c//d", "http", "h", "/a/../b/./c//d", "", ""),
+            (
+                "http://h/a/../b/./c//d",
+                "http",
+                "h",
+                "/a/../b/./c//d",
+                "",
+                "",
+            ),
             ("HTTP://H:99999/", "http", "H:99999", "/", "", ""),
             ("http://[::1]:80/x", "http", "[::1]:80", "/x", "", ""),
-            ("http://[fe80::1%25en0]/", "http", "[fe80::1%en0]", "/", "", ""),
-            ("ssh://git@github.com:22/o/r.git", "ssh", "github.com:22", "/o/r.git", "", ""),
+            (
+                "http://[fe80::1%25en0]/",
+                "http",
+                "[fe80::1%en0]",
+                "/",
+                "",
+                "",
+            ),
+            (
+                "ssh://git@github.com:22/o/r.git",
+                "ssh",
+                "github.com:22",
+                "/o/r.git",
+                "",
+                "",
+            ),
             ("a:b:c?d", "a", "", "", "d", ""),
             ("a/b:c", "", "", "a/b:c", "", ""),
             ("http://h?a=1", "http", "h", "", "a=1", ""),
@@ -315,7 +340,10 @@ mod tests {
     #[test]
     fn bad_pairs_of_a_query_are_left_out() {
         let query = parse_query("a=1&b=%zz&c=1;d=2&&a=3&e+f=%2F&g");
-        let names: Vec<_> = query.keys().map(|name| String::from_utf8_lossy(name)).collect();
+        let names: Vec<_> = query
+            .keys()
+            .map(|name| String::from_utf8_lossy(name))
+            .collect();
         assert_eq!(names, ["a", "e f", "g"]);
         assert_eq!(query[&b"a".to_vec()], [b"1".to_vec(), b"3".to_vec()]);
         assert_eq!(query[&b"e f".to_vec()], [b"/".to_vec()]);

@@ -7,7 +7,7 @@
 
 mod scalar;
 
-use granit_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::arguments::string;
@@ -39,7 +39,17 @@ fn read(text: &str, meter: &mut Meter) -> Result<Json, Fault> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         // Messages of the scanner name places in the text, and none of it.
-        let (event, _) = event.map_err(|error| failed(&error.to_string()))?;
+        let (event, span) = event.map_err(|error| failed(&error.to_string()))?;
+        let begins_node = matches!(
+            event,
+            Event::Scalar(..)
+                | Event::SequenceStart(..)
+                | Event::MappingStart(..)
+                | Event::Alias(_)
+        );
+        if begins_node && !builder.in_flow() && is_indented_by_tab(text, &span) {
+            return Err(failed("found character that cannot start any token"));
+        }
         match event {
             Event::DocumentStart(_, Some(version)) if (version.major, version.minor) != (1, 1) => {
                 return Err(failed("found incompatible YAML document"));
@@ -49,6 +59,15 @@ fn read(text: &str, meter: &mut Meter) -> Result<Json, Fault> {
         }
     }
     Ok(builder.document.unwrap_or_default())
+}
+
+/// Whether a tab stands between the start of a node's line and the node. YAML
+/// 1.1 indents with spaces only.
+fn is_indented_by_tab(text: &str, span: &Span) -> bool {
+    let start = span.byte_range().map_or(0, |range| range.start);
+    let before = text.get(..start).unwrap_or("");
+    let line = before.rsplit('\n').next().unwrap_or("");
+    line.contains('\t') && line.trim().is_empty()
 }
 
 /// A collection that is being read.
@@ -67,10 +86,15 @@ enum Key {
     Merge,
 }
 
+/// Where a collection that is being read ends up.
+struct Place {
+    anchor: usize,
+    in_flow: bool,
+}
+
 #[derive(Default)]
 struct Builder {
-    /// Open collections, each with its anchor.
-    open: Vec<(Open, usize)>,
+    open: Vec<(Open, Place)>,
     anchors: Vec<(usize, Json)>,
     document: Option<Json>,
 }
@@ -78,25 +102,17 @@ struct Builder {
 impl Builder {
     fn take(&mut self, event: Event<'_>, meter: &mut Meter) -> Result<(), Fault> {
         match event {
-            Event::SequenceStart(_, anchor, _) => self.enter(Open::List(Vec::new()), anchor),
-            Event::MappingStart(_, anchor, _) => {
+            Event::SequenceStart(style, anchor, _) => {
+                self.enter(Open::List(Vec::new()), style, anchor)
+            }
+            Event::MappingStart(style, anchor, _) => {
                 let map = Open::Map {
                     fields: JsonMap::new(),
                     key: None,
                 };
-                self.enter(map, anchor)
+                self.enter(map, style, anchor)
             }
-            Event::SequenceEnd | Event::MappingEnd => {
-                let Some((open, anchor)) = self.open.pop() else {
-                    return Ok(());
-                };
-                let value = match open {
-                    Open::List(items) => Json::Array(items),
-                    Open::Map { fields, .. } => Json::Object(fields),
-                };
-                self.remember(anchor, &value, meter)?;
-                self.add(value, meter)
-            }
+            Event::SequenceEnd | Event::MappingEnd => self.leave(meter),
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
                 let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()));
@@ -118,12 +134,29 @@ impl Builder {
         }
     }
 
-    fn enter(&mut self, open: Open, anchor: usize) -> Result<(), Fault> {
+    fn in_flow(&self) -> bool {
+        self.open.last().is_some_and(|(_, place)| place.in_flow)
+    }
+
+    fn enter(&mut self, open: Open, style: StructureStyle, anchor: usize) -> Result<(), Fault> {
         if self.open.len() >= MOST_NESTING {
             return Err(failed("nested too deeply"));
         }
-        self.open.push((open, anchor));
+        let in_flow = style == StructureStyle::Flow;
+        self.open.push((open, Place { anchor, in_flow }));
         Ok(())
+    }
+
+    fn leave(&mut self, meter: &mut Meter) -> Result<(), Fault> {
+        let Some((open, place)) = self.open.pop() else {
+            return Ok(());
+        };
+        let value = match open {
+            Open::List(items) => Json::Array(items),
+            Open::Map { fields, .. } => Json::Object(fields),
+        };
+        self.remember(place.anchor, &value, meter)?;
+        self.add(value, meter)
     }
 
     fn remember(&mut self, anchor: usize, value: &Json, meter: &mut Meter) -> Result<(), Fault> {
@@ -173,12 +206,18 @@ fn merge(fields: &mut JsonMap<String, Json>, value: Json) -> Result<(), Fault> {
         Json::Array(maps) => {
             for map in maps.into_iter().rev() {
                 let Json::Object(merged) = map else {
-                    return Err(failed("map merge requires map or sequence of maps as the value"));
+                    return Err(failed(
+                        "map merge requires map or sequence of maps as the value",
+                    ));
                 };
                 fields.extend(merged);
             }
         }
-        _ => return Err(failed("map merge requires map or sequence of maps as the value")),
+        _ => {
+            return Err(failed(
+                "map merge requires map or sequence of maps as the value",
+            ));
+        }
     }
     Ok(())
 }
@@ -226,12 +265,21 @@ mod tests {
     fn documents_read_as_in_go() {
         for (text, expected) in [
             ("", json!(null)),
-            ("a: 1\nb: [x, {y: 2}]", json!({"a": 1, "b": ["x", {"true": 2}]})),
+            (
+                "a: 1\nb: [x, {y: 2}]",
+                json!({"a": 1, "b": ["x", {"true": 2}]}),
+            ),
             ("a: &x {b: 1}\nc: *x", json!({"a": {"b": 1}, "c": {"b": 1}})),
-            ("a: &x {b: 1}\nc: {<<: *x, d: 2}", json!({"a": {"b": 1}, "c": {"b": 1, "d": 2}})),
+            (
+                "a: &x {b: 1}\nc: {<<: *x, d: 2}",
+                json!({"a": {"b": 1}, "c": {"b": 1, "d": 2}}),
+            ),
             ("a: 1\na: 2", json!({"a": 2})),
             ("a: 1\n---\nb: 2", json!({"a": 1})),
-            ("1.5: x\n017: y\ntrue: z", json!({"1.5": "x", "15": "y", "true": "z"})),
+            (
+                "1.5: x\n017: w\ntrue: z",
+                json!({"1.5": "x", "15": "w", "true": "z"}),
+            ),
             ("? a\n: b", json!({"a": "b"})),
             ("a: # comment\n  b: 1", json!({"a": {"b": 1}})),
             ("a: |\n  x\n  y\n", json!({"a": "x\ny\n"})),

@@ -73,7 +73,8 @@ impl Timestamp {
         let total = i128::from(self.seconds) * i128::from(SECOND)
             + i128::from(self.nanoseconds)
             + i128::from(nanoseconds);
-        let seconds = i64::try_from(total.div_euclid(i128::from(SECOND))).map_err(|_| overflow())?;
+        let seconds =
+            i64::try_from(total.div_euclid(i128::from(SECOND))).map_err(|_| overflow())?;
         let rest = total.rem_euclid(i128::from(SECOND)) as u32;
         Self::new(seconds, rest, self.offset)
     }
@@ -166,8 +167,7 @@ impl Timestamp {
 
 /// A duration in seconds, as upstream prints it: `5400s`, `0.5s`.
 pub(crate) fn duration_text(nanoseconds: i64) -> String {
-    let seconds =
-        (nanoseconds / SECOND) as f64 + (nanoseconds % SECOND) as f64 / SECOND as f64;
+    let seconds = (nanoseconds / SECOND) as f64 + (nanoseconds % SECOND) as f64 / SECOND as f64;
     format!("{seconds}s")
 }
 
@@ -183,7 +183,10 @@ fn fraction(rest: &[u8]) -> Option<(u32, &[u8])> {
     let Some(after) = rest.strip_prefix(b".") else {
         return Some((0, rest));
     };
-    let length = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let length = after
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let (number, zone) = after.split_at(length);
     let kept = &number[..length.min(9)];
     let value = digits(kept).filter(|_| length > 0)?;
@@ -239,7 +242,11 @@ fn date_of(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }

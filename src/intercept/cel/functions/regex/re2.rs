@@ -194,7 +194,8 @@ impl Translator<'_> {
             if self.names.contains(&name) {
                 return Err("duplicate capture group name");
             }
-            self.output.push_str(&format!("(?P<{}>", group_alias(&name)));
+            self.output
+                .push_str(&format!("(?P<{}>", group_alias(&name)));
             self.names.push(name);
             return self.enter();
         }
@@ -373,8 +374,23 @@ fn read_number(input: &mut Input<'_>) -> Option<u32> {
 pub(super) fn push_literal(output: &mut String, character: char) {
     if matches!(
         character,
-        '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' | '#'
-            | '&' | '-' | '~'
+        '\\' | '.'
+            | '+'
+            | '*'
+            | '?'
+            | '('
+            | ')'
+            | '|'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '^'
+            | '$'
+            | '#'
+            | '&'
+            | '-'
+            | '~'
     ) {
         output.push('\\');
     }

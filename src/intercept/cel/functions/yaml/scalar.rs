@@ -63,11 +63,7 @@ impl Scalar {
 }
 
 /// What `text` means.
-pub(super) fn resolve(
-    text: &str,
-    plain: bool,
-    tag: Option<&str>,
-) -> Result<Scalar, &'static str> {
+pub(super) fn resolve(text: &str, plain: bool, tag: Option<&str>) -> Result<Scalar, &'static str> {
     let known = tag.map(|tag| tag.strip_prefix(YAML).unwrap_or(""));
     let text_only = || Scalar::Text(text.to_owned());
     match known {
@@ -83,17 +79,15 @@ pub(super) fn resolve(
                 String::from_utf8_lossy(error.as_bytes()).into_owned()
             })))
         }
-        Some(kind @ ("int" | "float" | "bool" | "null")) => {
-            match (kind, resolve_plain(text)) {
-                ("float", Scalar::Int(value)) => Ok(Scalar::Float(value as f64)),
-                ("float", Scalar::Uint(value)) => Ok(Scalar::Float(value as f64)),
-                ("int", scalar @ (Scalar::Int(_) | Scalar::Uint(_)))
-                | ("float", scalar @ Scalar::Float(_))
-                | ("bool", scalar @ Scalar::Bool(_))
-                | ("null", scalar @ Scalar::Null) => Ok(scalar),
-                _ => Err("cannot decode a value as its tag says"),
-            }
-        }
+        Some(kind @ ("int" | "float" | "bool" | "null")) => match (kind, resolve_plain(text)) {
+            ("float", Scalar::Int(value)) => Ok(Scalar::Float(value as f64)),
+            ("float", Scalar::Uint(value)) => Ok(Scalar::Float(value as f64)),
+            ("int", scalar @ (Scalar::Int(_) | Scalar::Uint(_)))
+            | ("float", scalar @ Scalar::Float(_))
+            | ("bool", scalar @ Scalar::Bool(_))
+            | ("null", scalar @ Scalar::Null) => Ok(scalar),
+            _ => Err("cannot decode a value as its tag says"),
+        },
         Some("timestamp") => Ok(text_only()),
         Some(_) => Ok(text_only()),
     }
@@ -116,9 +110,8 @@ fn resolve_plain(text: &str) -> Scalar {
         "<<" => return Scalar::Merge,
         _ => {}
     }
-    let numeric = text.starts_with(|first: char| {
-        first.is_ascii_digit() || matches!(first, '+' | '-' | '.')
-    });
+    let numeric =
+        text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'));
     if !numeric || is_date(text) {
         return Scalar::Text(text.to_owned());
     }
@@ -230,14 +223,25 @@ mod tests {
         let tagged = |text, kind: &str| resolve(text, true, Some(&format!("{YAML}{kind}")));
         assert_eq!(tagged("1", "str"), Ok(Scalar::Text("1".into())));
         assert_eq!(tagged("1", "float"), Ok(Scalar::Float(1.0)));
-        assert_eq!(tagged("aGVsbG8=", "binary"), Ok(Scalar::Text("hello".into())));
+        assert_eq!(
+            tagged("aGVsbG8=", "binary"),
+            Ok(Scalar::Text("hello".into()))
+        );
         assert!(tagged("x", "int").is_err());
-        assert_eq!(resolve("x", true, Some("!foo")), Ok(Scalar::Text("x".into())));
+        assert_eq!(
+            resolve("x", true, Some("!foo")),
+            Ok(Scalar::Text("x".into()))
+        );
     }
 
     #[test]
     fn keys_print_as_in_go() {
-        for (text, expected) in [("1.5", "1.5"), ("017", "15"), ("no", "false"), ("1e10", "1e+10")] {
+        for (text, expected) in [
+            ("1.5", "1.5"),
+            ("017", "15"),
+            ("no", "false"),
+            ("1e10", "1e+10"),
+        ] {
             let scalar = resolve(text, true, None).expect("resolves");
             assert_eq!(scalar.into_key().as_deref(), Ok(expected));
         }
