@@ -8,6 +8,7 @@
 pub mod model;
 pub mod api;
 pub mod verify;
+pub mod intercept;
 pub mod bind;
 pub mod render;
 pub mod act;

@@ -1,5 +1,7 @@
 //! One comparison for each kind of case.
 
+mod cel;
+
 use std::path::PathBuf;
 
 use data_encoding::BASE64;
@@ -16,6 +18,7 @@ pub(crate) fn compare(case: &Case) -> Comparison {
     match case.kind.as_str() {
         "bind" => bind::compare(case),
         "render" => render::compare(case),
+        "cel" => cel::compare(case),
         _ => Comparison::NotCompared,
     }
 }

@@ -1,0 +1,64 @@
+//! CEL, as Tekton Triggers speaks it: filters and overlays over an event.
+//!
+//! In: expressions from triggers, and the event with its headers, extensions
+//! and secrets. Out: values, decisions and extensions, as cel-go gives them.
+//! The source is parsed with the `cel` crate's parser; from there four passes
+//! are our own: `check` (names and types), `lower` (to code), `evaluate` (over
+//! the event, by reference) and `convert` (to JSON).
+//!
+//! Nothing here reads a clock, a file or the network, and no input makes it
+//! panic or run on: source, tree, steps and memory are bounded by
+//! `model::limits`.
+
+mod check;
+mod convert;
+mod error;
+mod evaluate;
+mod expand;
+mod filter;
+mod functions;
+mod ir;
+mod lower;
+mod meter;
+mod overlay;
+mod params;
+mod parse;
+mod program;
+mod registry;
+mod report;
+mod syntax;
+mod value;
+
+use serde_json::{Map, Value};
+
+use crate::model::headers::Headers;
+use crate::model::secret::Secrets;
+
+pub use error::{CompileError, ErrorClass, EvalError, MissingSecret, OverlayError, Stage};
+pub use filter::{Filter, FilterOutcome, compile_filter, compile_filters};
+pub use overlay::{Overlay, compile_overlay};
+pub use params::{Params, ParamsError};
+pub use program::{Program, compile, compile_all};
+
+/// What an expression sees of an event.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// `body`: the parsed body, an object.
+    pub body: &'a Value,
+    /// `header`.
+    pub headers: &'a Headers,
+    /// `extensions`: what interceptors before this one added.
+    pub extensions: &'a Map<String, Value>,
+    /// `requestURL`: path and query.
+    pub request_url: &'a str,
+    /// Where `compareSecret` looks.
+    pub secrets: &'a dyn Secrets,
+    /// The trigger's namespace: the only one that `compareSecret` reads.
+    pub namespace: &'a str,
+}
+
+/// Reads JSON text as leniently as Go does: half of a surrogate pair and bytes
+/// that are not UTF-8 become replacement characters.
+pub fn read_json(text: &[u8]) -> Result<Value, serde_json::Error> {
+    functions::read_json(text)
+}

@@ -1,0 +1,458 @@
+//! First pass: names and types.
+//!
+//! In: a tree. Out: what each name means, which overloads each call may take,
+//! and the problems, in cel-go's words. The rules are those of cel-go's
+//! checker over the table in `registry`; `dyn` fits everything, so what is
+//! known only with the event is left to the evaluator.
+
+mod format;
+mod suggest;
+pub(crate) mod types;
+mod unify;
+
+use super::error::{CompileError, Stage};
+use super::registry::{Overload, overloads};
+use super::report::{Problem, compile_error};
+use super::syntax::{Comprehension, Kind as Node, Literal, NodeId, Tree};
+use super::value::Kind;
+use types::Type;
+use unify::{Bindings, most_general};
+
+/// A variable that every expression sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variable {
+    Body,
+    Header,
+    Extensions,
+    RequestUrl,
+}
+
+/// What a node of the tree stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Meaning {
+    /// What the node itself says.
+    Plain,
+    Variable(Variable),
+    /// A variable of an enclosing macro.
+    Local,
+    Type(Kind),
+    Call {
+        /// Those that fit as far as types are known, in the order to try.
+        overloads: Box<[&'static Overload]>,
+        /// Whether the target is an argument, and no mere part of the name.
+        with_target: bool,
+    },
+}
+
+/// A tree whose names and types fit.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) tree: Tree,
+    meanings: Vec<Meaning>,
+}
+
+impl Checked {
+    pub(crate) fn meaning(&self, id: NodeId) -> &Meaning {
+        &self.meanings[id as usize]
+    }
+}
+
+/// Checks a tree.
+pub(crate) fn check(source: &str, tree: Tree) -> Result<Checked, CompileError> {
+    let size = tree.nodes.len();
+    let mut checker = Checker {
+        source,
+        tree: &tree,
+        types: vec![Type::Error; size],
+        meanings: vec![Meaning::Plain; size],
+        bindings: Bindings::default(),
+        scopes: Vec::new(),
+        compares_across: false,
+        problems: Vec::new(),
+    };
+    checker.check(tree.root);
+    let Checker {
+        types,
+        meanings,
+        bindings,
+        mut problems,
+        ..
+    } = checker;
+    if problems.is_empty() {
+        problems = format::check(source, &tree, |id| {
+            bindings.resolve_fully(&types[id as usize])
+        });
+    }
+    if problems.is_empty() {
+        Ok(Checked { tree, meanings })
+    } else {
+        Err(compile_error(Stage::Check, source, problems))
+    }
+}
+
+struct Checker<'t> {
+    source: &'t str,
+    tree: &'t Tree,
+    types: Vec<Type>,
+    meanings: Vec<Meaning>,
+    bindings: Bindings,
+    /// Variables of the macros around the node, innermost last.
+    scopes: Vec<(&'t str, Type)>,
+    /// Whether `1 < 2.0` passes. cel-go refuses it until it has met the first
+    /// macro, and then forgets to.
+    compares_across: bool,
+    problems: Vec<Problem>,
+}
+
+impl<'t> Checker<'t> {
+    fn type_of(&self, id: NodeId) -> Type {
+        self.types[id as usize].clone()
+    }
+
+    fn report(&mut self, at: NodeId, message: String) {
+        let offset = self.tree.node(at).token.0;
+        self.problems
+            .push(Problem::at(self.source, offset, message));
+    }
+
+    fn undeclared(&mut self, at: NodeId, name: &str, suggestion: Option<String>) -> Type {
+        self.report(
+            at,
+            format!("undeclared reference to '{name}' (in container '')"),
+        );
+        if let Some(problem) = self.problems.last_mut() {
+            problem.suggestion = suggestion;
+        }
+        Type::Error
+    }
+
+    fn check(&mut self, id: NodeId) {
+        let of = match self.tree.kind(id) {
+            Node::Literal(literal) => type_of_literal(literal),
+            Node::Ident(name) => self.check_ident(id, name),
+            Node::Select {
+                operand,
+                field,
+                test,
+            } => self.check_select(id, *operand, field, *test),
+            Node::Call {
+                function,
+                target,
+                args,
+            } => self.check_call(id, function, *target, args),
+            Node::List(items) => {
+                let item = self.check_joined(items.iter().copied());
+                Type::list(item)
+            }
+            Node::Map(entries) => self.check_map(entries),
+            Node::Message(name) => {
+                self.report(id, format!("message literals are not supported: '{name}'"));
+                Type::Error
+            }
+            Node::Comprehension(fold) => self.check_fold(fold),
+        };
+        self.types[id as usize] = of;
+    }
+
+    fn check_ident(&mut self, id: NodeId, name: &'t str) -> Type {
+        let local = self.scopes.iter().rev().find(|(known, _)| *known == name);
+        if let Some((_, of)) = local {
+            let of = of.clone();
+            self.meanings[id as usize] = Meaning::Local;
+            return of;
+        }
+        match global(name.strip_prefix('.').unwrap_or(name)) {
+            Some((meaning, of)) => {
+                self.meanings[id as usize] = meaning;
+                of
+            }
+            None => self.undeclared(id, name, suggest::name(name)),
+        }
+    }
+
+    fn check_select(&mut self, id: NodeId, operand: NodeId, field: &str, test: bool) -> Type {
+        if !test && let Some((meaning, of)) = self.qualified_type(id) {
+            self.meanings[id as usize] = meaning;
+            return of;
+        }
+        self.check(operand);
+        let target = self.bindings.resolve(&self.type_of(operand));
+        let of = match &target {
+            Type::Map(entry) => entry.1.clone(),
+            Type::Var(_) => {
+                self.bindings.assignable(&Type::Dyn, &target);
+                Type::Dyn
+            }
+            open if open.is_open() => Type::Dyn,
+            other => {
+                let message = format!("type '{other}' does not support field selection");
+                self.report(id, message);
+                let _unknown = field;
+                Type::Dyn
+            }
+        };
+        if test {
+            return Type::Bool;
+        }
+        self.bindings.resolve(&of)
+    }
+
+    /// A type whose name has dots, unless a local variable is in its way.
+    fn qualified_type(&self, id: NodeId) -> Option<(Meaning, Type)> {
+        let name = self.tree.dotted(id)?;
+        let first = name.split('.').next()?;
+        if self.scopes.iter().any(|(known, _)| *known == first) {
+            return None;
+        }
+        global(name.strip_prefix('.').unwrap_or(&name))
+    }
+
+    fn check_call(
+        &mut self,
+        id: NodeId,
+        function: &str,
+        target: Option<NodeId>,
+        args: &[NodeId],
+    ) -> Type {
+        for &arg in args {
+            self.check(arg);
+        }
+        let Some(target) = target else {
+            let name = function.strip_prefix('.').unwrap_or(function);
+            return match overloads(name) {
+                Some(overloads) => self.resolve(id, overloads, None, args),
+                None => self.undeclared(id, function, suggest::function(name)),
+            };
+        };
+        // `math.ceil(x)` is a function with a dotted name, not a method.
+        if let Some(prefix) = self.tree.dotted(target) {
+            let name = format!("{prefix}.{function}");
+            if let Some(overloads) = overloads(name.strip_prefix('.').unwrap_or(&name)) {
+                return self.resolve(id, overloads, None, args);
+            }
+        }
+        self.check(target);
+        match overloads(function) {
+            Some(overloads) => self.resolve(id, overloads, Some(target), args),
+            None => self.undeclared(id, function, suggest::function(function)),
+        }
+    }
+
+    /// Finds the overloads that fit, and the type of the result.
+    fn resolve(
+        &mut self,
+        id: NodeId,
+        overloads: &'static [Overload],
+        target: Option<NodeId>,
+        args: &[NodeId],
+    ) -> Type {
+        let name = overloads[0].name;
+        if matches!(name, "_&&_" | "_||_") {
+            return self.check_logic(args);
+        }
+        let operands: Vec<Type> = target
+            .iter()
+            .chain(args)
+            .map(|&operand| self.type_of(operand))
+            .collect();
+        let mut fitting: Vec<&'static Overload> = Vec::new();
+        let mut result: Option<Type> = None;
+        for overload in overloads {
+            let considered = overload.member == target.is_some()
+                && (self.compares_across || !overload.mixes_numbers);
+            if !considered {
+                continue;
+            }
+            let Some(of) = self.fit(overload, &operands) else {
+                continue;
+            };
+            fitting.push(overload);
+            result = Some(match result {
+                None => of,
+                Some(first) if first == Type::Dyn || first == of => first,
+                Some(_) => Type::Dyn,
+            });
+        }
+        let Some(result) = result else {
+            let signature = self.signature(&operands, target.is_some());
+            self.report(
+                id,
+                format!("found no matching overload for '{name}' applied to '{signature}'"),
+            );
+            return Type::Error;
+        };
+        self.meanings[id as usize] = Meaning::Call {
+            overloads: fitting.into(),
+            with_target: target.is_some(),
+        };
+        result
+    }
+
+    /// The result of an overload, if it takes these operands.
+    fn fit(&mut self, overload: &Overload, operands: &[Type]) -> Option<Type> {
+        if overload.variables == 0 {
+            return self
+                .bindings
+                .all_assignable(operands, &overload.parameters)
+                .then(|| overload.result.clone());
+        }
+        let fresh: Vec<Type> = (0..overload.variables)
+            .map(|_| self.bindings.fresh())
+            .collect();
+        let mut instance = |variable: u32| fresh[variable as usize].clone();
+        let parameters: Vec<Type> = overload
+            .parameters
+            .iter()
+            .map(|parameter| parameter.replace(&mut instance))
+            .collect();
+        let result = overload.result.replace(&mut instance);
+        self.bindings
+            .all_assignable(operands, &parameters)
+            .then(|| self.bindings.resolve(&result))
+    }
+
+    fn signature(&self, operands: &[Type], method: bool) -> String {
+        let mut types = operands
+            .iter()
+            .map(|operand| self.bindings.resolve_fully(operand).to_string());
+        let target = match method {
+            true => types.next().map(|target| format!("{target}.")),
+            false => None,
+        };
+        let arguments: Vec<String> = types.collect();
+        format!("{}({})", target.unwrap_or_default(), arguments.join(", "))
+    }
+
+    /// `&&` and `||` report each operand by itself.
+    fn check_logic(&mut self, args: &[NodeId]) -> Type {
+        let mut of = Type::Bool;
+        for &arg in args {
+            let found = self.type_of(arg);
+            if !self.bindings.assignable(&found, &Type::Bool) {
+                self.report(arg, format!("expected type 'bool' but found '{found}'"));
+                of = Type::Error;
+            }
+        }
+        of
+    }
+
+    fn check_joined(&mut self, items: impl Iterator<Item = NodeId>) -> Type {
+        let mut joined: Option<Type> = None;
+        for item in items {
+            self.check(item);
+            let of = self.type_of(item);
+            joined = Some(self.join(joined, of));
+        }
+        joined.unwrap_or_else(|| self.bindings.fresh())
+    }
+
+    fn check_map(&mut self, entries: &[(NodeId, NodeId)]) -> Type {
+        let mut joined: Option<(Type, Type)> = None;
+        for &(key, value) in entries {
+            self.check(key);
+            self.check(value);
+            let (keys, values) = joined.unzip();
+            let (key, value) = (self.type_of(key), self.type_of(value));
+            joined = Some((self.join(keys, key), self.join(values, value)));
+        }
+        match joined {
+            Some((key, value)) => Type::map(key, value),
+            None => {
+                let key = self.bindings.fresh();
+                Type::map(key, self.bindings.fresh())
+            }
+        }
+    }
+
+    /// The type of elements of both types: the more general, or `dyn`.
+    fn join(&mut self, joined: Option<Type>, next: Type) -> Type {
+        match joined {
+            None => next,
+            Some(joined) if self.bindings.assignable(&joined, &next) => {
+                most_general(&joined, &next)
+            }
+            Some(_) => Type::Dyn,
+        }
+    }
+
+    fn check_fold(&mut self, fold: &'t Comprehension) -> Type {
+        self.check(fold.range);
+        self.check(fold.init);
+        let range = self.bindings.resolve(&self.type_of(fold.range));
+        let accumulator = self.type_of(fold.init);
+        self.compares_across = true;
+        self.scopes.push((&fold.accumulator, accumulator.clone()));
+        let item = match &range {
+            Type::List(item) => (**item).clone(),
+            Type::Map(entry) => entry.0.clone(),
+            Type::Dyn | Type::Error | Type::Var(_) => {
+                self.bindings.assignable(&Type::Dyn, &range);
+                Type::Dyn
+            }
+            other => {
+                let message = format!(
+                    "expression of type '{other}' cannot be range of a comprehension (must be list, map, or dynamic)"
+                );
+                self.report(fold.range, message);
+                Type::Error
+            }
+        };
+        self.scopes.push((&fold.variable, item));
+        self.check(fold.condition);
+        self.expect(fold.condition, &Type::Bool);
+        self.check(fold.step);
+        self.expect(fold.step, &accumulator);
+        self.scopes.pop();
+        self.check(fold.result);
+        self.scopes.pop();
+        self.bindings.resolve(&self.type_of(fold.result))
+    }
+
+    fn expect(&mut self, id: NodeId, expected: &Type) {
+        let found = self.type_of(id);
+        if !self.bindings.assignable(expected, &found) {
+            self.report(
+                id,
+                format!("expected type '{expected}' but found '{found}'"),
+            );
+        }
+    }
+}
+
+fn type_of_literal(literal: &Literal) -> Type {
+    match literal {
+        Literal::Null => Type::Null,
+        Literal::Bool(_) => Type::Bool,
+        Literal::Int(_) => Type::Int,
+        Literal::Uint(_) => Type::Uint,
+        Literal::Double(_) => Type::Double,
+        Literal::Text(_) => Type::Text,
+        Literal::Bytes(_) => Type::Bytes,
+    }
+}
+
+/// Names that every expression can use, with their types.
+fn global(name: &str) -> Option<(Meaning, Type)> {
+    let object = || Type::map(Type::Text, Type::Dyn);
+    let variable = |variable, of| Some((Meaning::Variable(variable), of));
+    let (kind, of) = match name {
+        "body" => return variable(Variable::Body, object()),
+        "header" => return variable(Variable::Header, object()),
+        "extensions" => return variable(Variable::Extensions, object()),
+        "requestURL" => return variable(Variable::RequestUrl, Type::Text),
+        "bool" => (Kind::Bool, Type::Bool),
+        "bytes" => (Kind::Bytes, Type::Bytes),
+        "double" => (Kind::Double, Type::Double),
+        "google.protobuf.Duration" => (Kind::Duration, Type::Duration),
+        "google.protobuf.Timestamp" => (Kind::Timestamp, Type::Timestamp),
+        "int" => (Kind::Int, Type::Int),
+        "list" => (Kind::List, Type::list(Type::Dyn)),
+        "map" => (Kind::Map, Type::map(Type::Dyn, Type::Dyn)),
+        "null_type" => (Kind::Null, Type::Null),
+        "string" => (Kind::Text, Type::Text),
+        "type" => (Kind::Type, Type::Type(None)),
+        "uint" => (Kind::Uint, Type::Uint),
+        _ => return None,
+    };
+    Some((Meaning::Type(kind), Type::of(of)))
+}

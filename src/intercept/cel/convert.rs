@@ -1,0 +1,149 @@
+//! Values to JSON.
+//!
+//! In: a value. Out: the JSON that an overlay sets, by upstream's rules, or
+//! the reason why there is none; or, for people, some JSON for any value.
+
+pub(crate) mod path;
+
+use std::borrow::Cow;
+
+use data_encoding::BASE64;
+use serde_json::{Map as JsonMap, Number, Value as Json};
+
+use super::error::Fault;
+use super::meter::Meter;
+use super::value::{Kind, Map, Text, Value, duration_text};
+
+/// Integers beyond this lose digits in JSON readers that use doubles.
+const LARGEST_EXACT: i64 = (1 << 53) - 1;
+
+/// Why a value has no JSON form.
+pub(crate) type Refusal = Cow<'static, str>;
+
+/// The JSON that an overlay sets. Null, unsigned integers, times and types
+/// are refused, though all but types are fine inside a list or map.
+pub(crate) fn overlay_json(
+    value: &Value<'_>,
+    meter: &mut Meter,
+) -> Result<Result<Json, Refusal>, Fault> {
+    match value.kind() {
+        kind @ (Kind::Null | Kind::Timestamp | Kind::Duration) => Ok(Err(Cow::Owned(format!(
+            "type conversion error from '{kind}' to '[]uint8'"
+        )))),
+        Kind::Uint => Ok(Err(Cow::Borrowed(
+            "unsupported type conversion from 'uint' to []uint8",
+        ))),
+        _ => to_json(value, meter),
+    }
+}
+
+/// The JSON of a value by upstream's rules. Pays for what it builds.
+pub(crate) fn to_json(
+    value: &Value<'_>,
+    meter: &mut Meter,
+) -> Result<Result<Json, Refusal>, Fault> {
+    meter.build_elements(1)?;
+    let json = match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Int(value) => match value.checked_abs() {
+            Some(size) if size <= LARGEST_EXACT => Json::from(*value),
+            _ => Json::String(value.to_string()),
+        },
+        Value::Uint(value) if *value <= LARGEST_EXACT as u64 => Json::from(*value),
+        Value::Uint(value) => Json::String(value.to_string()),
+        Value::Double(value) => match Number::from_f64(*value) {
+            Some(number) => Json::Number(number),
+            None => return Ok(Err(Cow::Borrowed("invalid number: infinite or NaN"))),
+        },
+        Value::Text(text) => match own_text(text, meter)? {
+            Some(text) => Json::String(text),
+            None => return Ok(Err(Cow::Borrowed("string contains invalid UTF-8"))),
+        },
+        Value::Bytes(bytes) => {
+            meter.build(BASE64.encode_len(bytes.as_slice().len()))?;
+            Json::String(BASE64.encode(bytes.as_slice()))
+        }
+        Value::Timestamp(at) => Json::String(at.to_string()),
+        Value::Duration(nanoseconds) => Json::String(duration_text(*nanoseconds)),
+        Value::Type(_) => {
+            return Ok(Err(Cow::Borrowed(
+                "type conversion not supported for 'type'",
+            )));
+        }
+        Value::List(list) => {
+            let mut items = Vec::with_capacity(list.len());
+            for item in list.iter() {
+                match to_json(&item, meter)? {
+                    Ok(json) => items.push(json),
+                    refused => return Ok(refused),
+                }
+            }
+            Json::Array(items)
+        }
+        Value::Map(map) => return map_to_json(map, meter),
+    };
+    Ok(Ok(json))
+}
+
+fn map_to_json(map: &Map<'_>, meter: &mut Meter) -> Result<Result<Json, Refusal>, Fault> {
+    let mut fields = JsonMap::new();
+    for (key, value) in map.entries() {
+        let Value::Text(name) = &key else {
+            let message = format!("type conversion error from {} to 'string'", key.kind());
+            return Ok(Err(Cow::Owned(message)));
+        };
+        let Some(name) = own_text(name, meter)? else {
+            return Ok(Err(Cow::Borrowed("string contains invalid UTF-8")));
+        };
+        match to_json(&value, meter)? {
+            Ok(json) => drop(fields.insert(name, json)),
+            refused => return Ok(refused),
+        }
+    }
+    Ok(Ok(Json::Object(fields)))
+}
+
+fn own_text(text: &Text<'_>, meter: &mut Meter) -> Result<Option<String>, Fault> {
+    let Some(text) = text.as_str() else {
+        return Ok(None);
+    };
+    meter.build(text.len())?;
+    Ok(Some(text.to_owned()))
+}
+
+/// Some JSON for any value, to show to people.
+pub(crate) fn lenient_json(value: &Value<'_>, meter: &mut Meter) -> Result<Json, Fault> {
+    meter.build_elements(1)?;
+    Ok(match value {
+        Value::Int(value) => Json::from(*value),
+        Value::Uint(value) => Json::from(*value),
+        Value::Double(value) => match Number::from_f64(*value) {
+            Some(number) => Json::Number(number),
+            None => Json::String(value.to_string()),
+        },
+        Value::Text(text) => {
+            meter.build(text.as_bytes().len())?;
+            Json::String(text.lossy().into_owned())
+        }
+        Value::Type(kind) => Json::String(kind.name().to_owned()),
+        Value::List(list) => {
+            let items: Result<_, Fault> =
+                list.iter().map(|item| lenient_json(&item, meter)).collect();
+            Json::Array(items?)
+        }
+        Value::Map(map) => {
+            let mut fields = JsonMap::new();
+            for (key, value) in map.entries() {
+                let name = match lenient_json(&key, meter)? {
+                    Json::String(name) => name,
+                    other => other.to_string(),
+                };
+                fields.insert(name, lenient_json(&value, meter)?);
+            }
+            Json::Object(fields)
+        }
+        // The rest is never refused.
+        _ => to_json(value, meter)?.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,72 @@
+//! Fields, keys and indexes.
+
+use super::Outcome;
+use crate::intercept::cel::error::{ErrorClass, Fault, fault, missing_key};
+use crate::intercept::cel::value::{Kind, List, Value, exact_int};
+
+/// `operand.field`. What is no map has no fields.
+pub(super) fn select<'v>(operand: &Value<'v>, field: &str) -> Outcome<'v> {
+    match operand {
+        Value::Map(map) => map.field(field).ok_or_else(|| missing_key(field)),
+        Value::List(_) => Err(no_index(Kind::Text)),
+        _ => Err(missing_key(field)),
+    }
+}
+
+/// `has(operand.field)`.
+pub(super) fn has<'v>(operand: &Value<'v>, field: &str) -> Outcome<'v> {
+    match operand {
+        Value::Map(map) => Ok(Value::Bool(map.field(field).is_some())),
+        Value::List(_) => Err(no_index(Kind::Text)),
+        _ => Ok(Value::Bool(false)),
+    }
+}
+
+/// `operand[key]`. A key is named in the failure only where the expression
+/// spells it: another one is a value of the event.
+pub(super) fn index<'v>(operand: &Value<'v>, key: &Value<'v>, spelt: bool) -> Outcome<'v> {
+    let is_key = matches!(
+        key.kind(),
+        Kind::Text | Kind::Int | Kind::Uint | Kind::Double | Kind::Bool
+    );
+    if !is_key {
+        let message = format!("invalid qualifier type: {}", key.kind());
+        return Err(fault(ErrorClass::Type, message));
+    }
+    match operand {
+        Value::List(list) => item(list, key),
+        Value::Map(map) => map.get(key).ok_or_else(|| no_key(key, spelt)),
+        _ => Err(no_key(key, spelt)),
+    }
+}
+
+fn item<'v>(list: &List<'v>, key: &Value<'v>) -> Outcome<'v> {
+    let index = match key {
+        Value::Int(index) => Some(*index),
+        Value::Uint(index) => i64::try_from(*index).ok(),
+        Value::Double(index) => exact_int(*index),
+        other => return Err(no_index(other.kind())),
+    };
+    let Some(index) = index else {
+        return Err(fault(ErrorClass::Index, "unsupported index value in list"));
+    };
+    usize::try_from(index)
+        .ok()
+        .and_then(|index| list.get(index))
+        .ok_or_else(|| fault(ErrorClass::Index, format!("index out of bounds: {index}")))
+}
+
+#[cold]
+fn no_index(kind: Kind) -> Fault {
+    let message = format!("unsupported index type '{kind}' in list");
+    fault(ErrorClass::Index, message)
+}
+
+#[cold]
+fn no_key(key: &Value<'_>, spelt: bool) -> Fault {
+    match key {
+        Value::Text(text) if spelt => missing_key(text.lossy()),
+        Value::Int(number) if spelt => missing_key(number),
+        _ => fault(ErrorClass::MissingKey, "no such key"),
+    }
+}

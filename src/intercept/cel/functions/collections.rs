@@ -1,0 +1,59 @@
+//! `in` and `size`.
+
+use super::arguments::list;
+use crate::intercept::cel::error::{ErrorClass, Fault, fault, no_overload};
+use crate::intercept::cel::meter::Meter;
+use crate::intercept::cel::registry::{Context, Row, open_row};
+use crate::intercept::cel::value::{List, Value};
+
+pub(super) const TABLE: &[Row] = &[
+    open_row("@in", "(A, list(A)) -> bool", contains),
+    open_row("@in", "(A, map(A, B)) -> bool", contains),
+    open_row("size", "(bytes) -> int", size),
+    open_row("size", "bytes.() -> int", size),
+    open_row("size", "(list(A)) -> int", size),
+    open_row("size", "list(A).() -> int", size),
+    open_row("size", "(map(A, B)) -> int", size),
+    open_row("size", "map(A, B).() -> int", size),
+    open_row("size", "(string) -> int", size),
+    open_row("size", "string.() -> int", size),
+];
+
+fn contains<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
+    match args {
+        [item, Value::List(_)] => {
+            let found = list_contains(list(args, 1)?, item, context.meter)?;
+            Ok(Value::Bool(found))
+        }
+        [key, Value::Map(map)] => Ok(Value::Bool(map.get(key).is_some())),
+        _ => Err(no_overload()),
+    }
+}
+
+/// Whether an element of the list equals `item`.
+pub(super) fn list_contains<'v>(
+    list: &List<'v>,
+    item: &Value<'v>,
+    meter: &mut Meter,
+) -> Result<bool, Fault> {
+    for element in list.iter() {
+        if item.equals(&element, meter)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn size<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
+    let size = match args {
+        [Value::Text(text)] => {
+            context.meter.walk(text.as_bytes().len())?;
+            text.characters()
+        }
+        [Value::Bytes(bytes)] => bytes.as_slice().len(),
+        [Value::List(list)] => list.len(),
+        [Value::Map(map)] => map.len(),
+        _ => return Err(fault(ErrorClass::NoOverload, "no such overload: size")),
+    };
+    Ok(Value::Int(size as i64))
+}

@@ -1,0 +1,56 @@
+//! base64.
+
+use data_encoding::{BASE64, DecodeError, Encoding};
+
+use super::arguments::{bytes, string};
+use crate::intercept::cel::error::{ErrorClass, Fault, fault};
+use crate::intercept::cel::registry::{Context, Row, row};
+use crate::intercept::cel::value::Value;
+
+pub(super) const TABLE: &[Row] = &[
+    row("base64.decode", "(string) -> bytes", decode),
+    row("base64.encode", "(bytes) -> string", encode),
+];
+
+fn encode<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
+    let bytes = bytes(args, 0)?;
+    context.meter.build(BASE64.encode_len(bytes.len()))?;
+    Ok(Value::text(BASE64.encode(bytes)))
+}
+
+/// Decodes with padding, or else without. Like Go, skips line ends and does
+/// not look at the bits that the last character leaves over.
+fn decode<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
+    let text = string(args, 0)?;
+    context.meter.build(text.len())?;
+    let compact: Vec<u8> = text
+        .bytes()
+        .filter(|byte| !matches!(byte, b'\r' | b'\n'))
+        .collect();
+    decode_with(true, &compact)
+        .or_else(|_| decode_with(false, &compact))
+        .map(Value::bytes)
+        .map_err(|error| {
+            let message = format!("illegal base64 data at input byte {}", error.position);
+            fault(ErrorClass::Decode, message)
+        })
+}
+
+fn decode_with(padded: bool, text: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    lenient(padded).decode(text)
+}
+
+fn lenient(padded: bool) -> &'static Encoding {
+    use std::sync::LazyLock;
+    static PADDED: LazyLock<Encoding> = LazyLock::new(|| build(true));
+    static PLAIN: LazyLock<Encoding> = LazyLock::new(|| build(false));
+    if padded { &PADDED } else { &PLAIN }
+}
+
+fn build(padded: bool) -> Encoding {
+    let mut specification = BASE64.specification();
+    specification.check_trailing_bits = false;
+    specification.padding = padded.then_some('=');
+    // The specification of a standard encoding stays valid with these changes.
+    specification.encoding().unwrap_or(BASE64)
+}

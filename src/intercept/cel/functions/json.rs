@@ -1,0 +1,226 @@
+//! `parseJSON`, `marshalJSON` and `json.encode`, with Go's reading and
+//! spelling of JSON.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use serde_json::Value as Json;
+
+use super::arguments::string;
+use super::numbers;
+use crate::intercept::cel::convert;
+use crate::intercept::cel::error::{ErrorClass, Fault, fault, no_overload};
+use crate::intercept::cel::meter::Meter;
+use crate::intercept::cel::registry::{Context, Row, row};
+use crate::intercept::cel::value::{Key, Map, Text, Value};
+
+pub(super) const TABLE: &[Row] = &[
+    row("parseJSON", "string.() -> map(string, dyn)", parse),
+    row("marshalJSON", "map(string, dyn).() -> string", marshal),
+    row("marshalJSON", "list(dyn).() -> string", marshal),
+    row("json.encode", "(dyn) -> string", marshal),
+];
+
+/// Reads JSON as Go does: half of a surrogate pair and bytes that are not
+/// UTF-8 become replacement characters instead of errors.
+pub(in crate::intercept::cel) fn read(text: &[u8]) -> Result<Json, serde_json::Error> {
+    let strict = serde_json::from_slice(text);
+    if strict.is_ok() {
+        return strict;
+    }
+    let text = Text::of_bytes(text.to_vec());
+    serde_json::from_str(&mend_surrogates(&text.lossy()))
+}
+
+/// Replaces `\ud800`-like escapes that have no counterpart.
+fn mend_surrogates(text: &str) -> Cow<'_, str> {
+    let mut mended = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        mended.push_str(before);
+        let length = match (surrogate(escape), escape.get(6..).and_then(surrogate)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(_), _) => {
+                mended.push('\u{fffd}');
+                rest = &escape[6..];
+                continue;
+            }
+            // The character that is escaped must not be read as a backslash.
+            (None, _) => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        let (kept, after) = escape.split_at(length);
+        mended.push_str(kept);
+        rest = after;
+    }
+    if mended.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    mended.push_str(rest);
+    Cow::Owned(mended)
+}
+
+/// The code of an escape that is half of a surrogate pair.
+fn surrogate(escape: &str) -> Option<u32> {
+    let digits = escape.strip_prefix("\\u")?.get(..4)?;
+    let code = u32::from_str_radix(digits, 16).ok()?;
+    (0xd800..0xe000).contains(&code).then_some(code)
+}
+
+fn parse<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
+    let text = string(args, 0)?;
+    context.meter.walk(text.len())?;
+    let failed = |reason: String| {
+        fault(
+            ErrorClass::Decode,
+            format!("failed to decode in parseJSON: {reason}"),
+        )
+    };
+    // Errors of serde_json name places in the text, and none of it.
+    let json = read(text.as_bytes()).map_err(|error| failed(error.to_string()))?;
+    object(&json, context.meter)?.ok_or_else(|| failed("not a JSON object".to_owned()))
+}
+
+/// The map that a document is: an object, or nothing at all.
+pub(super) fn object<'v>(json: &Json, meter: &mut Meter) -> Result<Option<Value<'v>>, Fault> {
+    match json {
+        Json::Null => Ok(Some(Value::Map(Map::of_entries(Vec::new())))),
+        Json::Object(_) => own(json, meter).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A value of its own for JSON that does not outlive this evaluation.
+fn own<'v>(json: &Json, meter: &mut Meter) -> Result<Value<'v>, Fault> {
+    meter.build_elements(1)?;
+    Ok(match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => Value::Double(number.as_f64().unwrap_or(f64::NAN)),
+        Json::String(text) => {
+            meter.build(text.len())?;
+            Value::text(text.as_str())
+        }
+        Json::Array(items) => {
+            let items: Result<_, Fault> = items.iter().map(|item| own(item, meter)).collect();
+            Value::list(items?)
+        }
+        Json::Object(fields) => {
+            let mut entries = Vec::with_capacity(fields.len());
+            for (name, value) in fields {
+                meter.build(name.len())?;
+                let key = Key::Text(Text::Shared(name.as_str().into()));
+                entries.push((key, own(value, meter)?));
+            }
+            Value::Map(Map::of_entries(entries))
+        }
+    })
+}
+
+fn marshal<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
+    let value = args.first().ok_or_else(no_overload)?;
+    let json = convert::to_json(value, context.meter)?
+        .map_err(|reason| fault(ErrorClass::Conversion, reason))?;
+    let mut text = String::new();
+    write_json(&json, &mut text);
+    context.meter.build(text.len())?;
+    Ok(Value::text(text))
+}
+
+/// Compact JSON, keys sorted, `<`, `>` and `&` escaped.
+fn write_json(json: &Json, into: &mut String) {
+    match json {
+        Json::Null => into.push_str("null"),
+        Json::Bool(value) => into.push_str(if *value { "true" } else { "false" }),
+        Json::Number(number) => {
+            into.push_str(&numbers::json(number.as_f64().unwrap_or_default()));
+        }
+        Json::String(text) => write_text(text, into),
+        Json::Array(items) => {
+            into.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    into.push(',');
+                }
+                write_json(item, into);
+            }
+            into.push(']');
+        }
+        Json::Object(fields) => {
+            into.push('{');
+            for (index, (name, value)) in fields.iter().enumerate() {
+                if index > 0 {
+                    into.push(',');
+                }
+                write_text(name, into);
+                into.push(':');
+                write_json(value, into);
+            }
+            into.push('}');
+        }
+    }
+}
+
+fn write_text(text: &str, into: &mut String) {
+    into.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => into.push_str("\\\""),
+            '\\' => into.push_str("\\\\"),
+            '\n' => into.push_str("\\n"),
+            '\r' => into.push_str("\\r"),
+            '\t' => into.push_str("\\t"),
+            '\u{8}' => into.push_str("\\b"),
+            '\u{c}' => into.push_str("\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+                // Writing to a string cannot fail.
+                let _ = write!(into, "\\u{:04x}", character as u32);
+            }
+            other => into.push(other),
+        }
+    }
+    into.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_is_read_as_leniently_as_in_go() {
+        for (text, expected) in [
+            (&br#"{"a":"\ud800"}"#[..], json!({"a": "\u{fffd}"})),
+            (
+                br#"{"a":"\ud800\ud83d\ude00\udc00x"}"#,
+                json!({"a": "\u{fffd}😀\u{fffd}x"}),
+            ),
+            (br#"{"a":"\\ud800"}"#, json!({"a": "\\ud800"})),
+            (b"{\"a\":\"\xff\xc3\xa9\"}", json!({"a": "\u{fffd}é"})),
+            (br#"{"a":1,"a":2}"#, json!({"a": 2})),
+        ] {
+            assert_eq!(read(text).expect("valid for Go"), expected);
+        }
+        for text in [
+            &b"{"[..],
+            b"{'a':1}",
+            b"\xef\xbb\xbf{}",
+            b"{\"a\":1e999}",
+            b"{} {}",
+        ] {
+            assert!(read(text).is_err());
+        }
+    }
+
+    #[test]
+    fn json_is_written_as_in_go() {
+        let mut text = String::new();
+        let value = json!({"b": [1e21, 2.0, true, null], "a": "<é>\u{2028}\u{1}\t\""});
+        write_json(&value, &mut text);
+        assert_eq!(
+            text,
+            r#"{"a":"\u003cé\u003e\u2028\u0001\t\"","b":[1e+21,2,true,null]}"#
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! `matches` and `translate`.
+//!
+//! Patterns have RE2's syntax, as Go reads it, and match in linear time. A
+//! literal pattern is compiled with its expression; others are compiled at
+//! evaluation, and the last few are kept until it ends.
+
+mod class;
+mod re2;
+
+use std::sync::Arc;
+
+use regex::{Captures, Regex};
+
+use super::arguments::{string, text};
+use crate::intercept::cel::error::{ErrorClass, Fault, fault, no_overload};
+use crate::intercept::cel::meter::Meter;
+use crate::intercept::cel::registry::{Context, Row, open_row, row};
+use crate::intercept::cel::value::{Text, Value};
+
+/// What compiling a pattern during an evaluation costs, in steps.
+const COMPILE_STEPS: u64 = 10_000;
+
+/// How many patterns an evaluation remembers.
+const REMEMBERED: usize = 8;
+
+pub(super) const TABLE: &[Row] = &[
+    open_row("matches", "(string, string) -> bool", matches),
+    open_row("matches", "string.(string) -> bool", matches),
+    row("translate", "string.(string, string) -> string", translate),
+];
+
+/// A compiled pattern, or why there is none.
+pub(crate) type Compiled = Result<Arc<Regex>, Fault>;
+
+/// Compiles a pattern.
+pub(crate) fn compile(pattern: &str) -> Compiled {
+    let failed = |reason: &str| {
+        let message = format!("error parsing regexp: {reason}");
+        fault(ErrorClass::Regex, message)
+    };
+    let translated = re2::translate(pattern).map_err(failed)?;
+    Regex::new(&translated)
+        .map(Arc::new)
+        .map_err(|_| failed("expression is too large or names an unknown class"))
+}
+
+/// The patterns that one evaluation compiled itself.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns(Vec<(String, Compiled)>);
+
+impl Patterns {
+    fn get(&mut self, pattern: &str, meter: &mut Meter) -> Compiled {
+        if let Some((_, compiled)) = self.0.iter().find(|(known, _)| known == pattern) {
+            return compiled.clone();
+        }
+        meter.step(COMPILE_STEPS)?;
+        meter.walk(pattern.len())?;
+        let compiled = compile(pattern);
+        if self.0.len() == REMEMBERED {
+            drop(self.0.remove(0));
+        }
+        self.0.push((pattern.to_owned(), compiled.clone()));
+        compiled
+    }
+}
+
+/// Pays for one run of a pattern over `length` bytes.
+fn pay_for_search(meter: &mut Meter, length: usize) -> Result<(), Fault> {
+    meter.step(length as u64 / 4)
+}
+
+/// Whether a literal pattern is found in the subject.
+pub(crate) fn is_match<'v>(
+    pattern: &Regex,
+    subject: &Value<'v>,
+    meter: &mut Meter,
+) -> Result<Value<'v>, Fault> {
+    let Value::Text(subject) = subject else {
+        return Err(no_overload());
+    };
+    pay_for_search(meter, subject.as_bytes().len())?;
+    Ok(Value::Bool(pattern.is_match(&subject.lossy())))
+}
+
+fn matches<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
+    let (subject, pattern) = (args.first().ok_or_else(no_overload)?, text(args, 1)?);
+    if !matches!(subject, Value::Text(_)) {
+        return Err(no_overload());
+    }
+    let pattern = context.patterns.get(&pattern.lossy(), context.meter)?;
+    is_match(&pattern, subject, context.meter)
+}
+
+fn translate<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
+    let pattern = context.patterns.get(&string(args, 1)?, context.meter)?;
+    replace_all(&pattern, args, context.meter)
+}
+
+/// Replaces each match in the first argument by the template in the third.
+pub(crate) fn replace_all<'v>(
+    pattern: &Regex,
+    args: &[Value<'v>],
+    meter: &mut Meter,
+) -> Result<Value<'v>, Fault> {
+    let (subject, template) = (string(args, 0)?, string(args, 2)?);
+    pay_for_search(meter, subject.len())?;
+    let mut replaced = String::new();
+    let mut kept_until = 0;
+    for captures in pattern.captures_iter(&subject) {
+        let Some(found) = captures.get(0) else {
+            continue;
+        };
+        meter.step(1)?;
+        let before = replaced.len();
+        replaced.push_str(&subject[kept_until..found.start()]);
+        fill_in(&template, pattern, &captures, &mut replaced);
+        meter.build(replaced.len() - before)?;
+        kept_until = found.end();
+    }
+    replaced.push_str(&subject[kept_until..]);
+    meter.build(subject.len())?;
+    Ok(Value::Text(Text::Shared(replaced.into())))
+}
+
+/// Writes the template with its `$1`, `${name}` and `$$` filled in, by Go's
+/// rules: a name is as long as it can be, an unknown one is empty, and a `$`
+/// that begins no name stands for itself.
+fn fill_in(template: &str, pattern: &Regex, captures: &Captures<'_>, into: &mut String) {
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('$') {
+        into.push_str(before);
+        rest = after;
+        if let Some(after) = rest.strip_prefix('$') {
+            into.push('$');
+            rest = after;
+        } else if let Some((name, after)) = group_name(rest) {
+            into.push_str(group(name, pattern, captures));
+            rest = after;
+        } else {
+            into.push('$');
+        }
+    }
+    into.push_str(rest);
+}
+
+fn group_name(text: &str) -> Option<(&str, &str)> {
+    let (braced, text) = match text.strip_prefix('{') {
+        Some(inner) => (true, inner),
+        None => (false, text),
+    };
+    let length = text
+        .find(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .unwrap_or(text.len());
+    let (name, rest) = text.split_at(length);
+    if name.is_empty() {
+        return None;
+    }
+    let rest = if braced {
+        rest.strip_prefix('}')?
+    } else {
+        rest
+    };
+    Some((name, rest))
+}
+
+fn group<'t>(name: &str, pattern: &Regex, captures: &Captures<'t>) -> &'t str {
+    let numeric = name.bytes().all(|byte| byte.is_ascii_digit());
+    let found = if numeric && (name == "0" || !name.starts_with('0')) {
+        name.parse().ok().and_then(|index| captures.get(index))
+    } else {
+        let name = re2::group_alias(name);
+        pattern
+            .capture_names()
+            .enumerate()
+            .filter(|(_, known)| *known == Some(name.as_ref()))
+            .find_map(|(index, _)| captures.get(index))
+    };
+    found.map_or("", |found| found.as_str())
+}

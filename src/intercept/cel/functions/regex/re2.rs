@@ -1,0 +1,497 @@
+//! RE2's syntax, as Go's `regexp` reads it, in the notation of the `regex`
+//! crate.
+//!
+//! In: a pattern. Out: one that matches the same, or the reason in Go's words.
+//! The two dialects are close, and differ where a filter would silently match
+//! something else: `\d`, `\w`, `\s` and `\b` are ASCII, brackets do not nest,
+//! stacked repetitions and the flags `x` and `u` are errors.
+
+use std::borrow::Cow;
+use std::iter::Peekable;
+use std::str::Chars;
+
+use super::class;
+
+/// Most repetitions that a pattern may ask for, nested ones multiplied.
+const MOST_REPETITIONS: u32 = 1000;
+
+/// Deepest nesting of groups.
+const MOST_NESTING: usize = 200;
+
+/// Why a pattern is refused.
+pub(super) type Reason = &'static str;
+
+pub(super) const TRAILING_BACKSLASH: Reason = "trailing backslash at end of expression";
+pub(super) const INVALID_ESCAPE: Reason = "invalid escape sequence";
+const INVALID_PERL: Reason = "invalid or unsupported Perl syntax";
+const INVALID_REPEAT: Reason = "invalid repeat count";
+const MISSING_ARGUMENT: Reason = "missing argument to repetition operator";
+
+/// The pattern in the notation of the `regex` crate.
+pub(super) fn translate(pattern: &str) -> Result<String, Reason> {
+    let mut translator = Translator {
+        input: Input::new(pattern),
+        output: String::with_capacity(pattern.len() + 16),
+        groups: Vec::new(),
+        names: Vec::new(),
+        last: None,
+        widest: 1,
+    };
+    translator.run()?;
+    Ok(translator.output)
+}
+
+/// The rest of a pattern.
+#[derive(Clone)]
+pub(super) struct Input<'p> {
+    characters: Peekable<Chars<'p>>,
+}
+
+impl<'p> Input<'p> {
+    fn new(pattern: &'p str) -> Self {
+        Self {
+            characters: pattern.chars().peekable(),
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Option<char> {
+        self.characters.next()
+    }
+
+    pub(super) fn peek(&mut self) -> Option<char> {
+        self.characters.peek().copied()
+    }
+
+    /// Takes the next character if it is this one.
+    pub(super) fn take(&mut self, expected: char) -> bool {
+        self.characters.next_if_eq(&expected).is_some()
+    }
+
+    /// Takes all of `expected`, or nothing.
+    pub(super) fn take_all(&mut self, expected: &str) -> bool {
+        let mut ahead = self.clone();
+        let found = expected.chars().all(|character| ahead.take(character));
+        if found {
+            *self = ahead;
+        }
+        found
+    }
+
+    /// Takes what comes before `end`, and `end`; nothing where it is absent.
+    pub(super) fn take_until(&mut self, end: &str) -> Option<String> {
+        let mut ahead = self.clone();
+        let mut taken = String::new();
+        while !ahead.take_all(end) {
+            taken.push(ahead.next()?);
+        }
+        *self = ahead;
+        Some(taken)
+    }
+}
+
+/// What a repetition would repeat: how often the widest counted repetition
+/// inside it repeats.
+#[derive(Clone, Copy)]
+struct Atom {
+    repeats: u32,
+    /// A repetition itself, which takes no further one.
+    repeated: bool,
+}
+
+struct Translator<'p> {
+    input: Input<'p>,
+    output: String,
+    /// The widest repetition before each open group.
+    groups: Vec<u32>,
+    names: Vec<String>,
+    last: Option<Atom>,
+    widest: u32,
+}
+
+impl Translator<'_> {
+    fn run(&mut self) -> Result<(), Reason> {
+        while let Some(character) = self.input.next() {
+            match character {
+                '(' => self.open()?,
+                ')' => self.close()?,
+                '|' => {
+                    self.output.push('|');
+                    self.last = None;
+                }
+                '*' | '+' | '?' => self.repeat(&character.to_string(), None)?,
+                '{' => self.counted()?,
+                '[' => {
+                    class::translate(&mut self.input, &mut self.output)?;
+                    self.atom();
+                }
+                '\\' => self.escape()?,
+                '^' | '$' | '.' => {
+                    self.output.push(character);
+                    self.atom();
+                }
+                _ => self.literal(character),
+            }
+        }
+        if self.groups.is_empty() {
+            Ok(())
+        } else {
+            Err("missing closing )")
+        }
+    }
+
+    fn atom(&mut self) {
+        self.last = Some(Atom {
+            repeats: 1,
+            repeated: false,
+        });
+    }
+
+    fn literal(&mut self, character: char) {
+        push_literal(&mut self.output, character);
+        self.atom();
+    }
+
+    fn open(&mut self) -> Result<(), Reason> {
+        if self.input.take('?') {
+            return self.open_special();
+        }
+        self.output.push('(');
+        self.enter()
+    }
+
+    fn enter(&mut self) -> Result<(), Reason> {
+        if self.groups.len() >= MOST_NESTING {
+            return Err("expression nests too deeply");
+        }
+        self.groups.push(self.widest);
+        self.widest = 1;
+        self.last = None;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Reason> {
+        let before = self.groups.pop().ok_or("unexpected )")?;
+        self.output.push(')');
+        self.last = Some(Atom {
+            repeats: self.widest,
+            repeated: false,
+        });
+        self.widest = self.widest.max(before);
+        Ok(())
+    }
+
+    /// What follows `(?`: a named group, or flags.
+    fn open_special(&mut self) -> Result<(), Reason> {
+        if self.input.take_all("P<") || self.input.take('<') {
+            let name = self.input.take_until(">").ok_or("invalid named capture")?;
+            let valid = !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+            if !valid {
+                return Err("invalid named capture");
+            }
+            if self.names.contains(&name) {
+                return Err("duplicate capture group name");
+            }
+            self.output
+                .push_str(&format!("(?P<{}>", group_alias(&name)));
+            self.names.push(name);
+            return self.enter();
+        }
+        self.flags()
+    }
+
+    fn flags(&mut self) -> Result<(), Reason> {
+        let mut flags = String::new();
+        let mut saw_flag = false;
+        loop {
+            match self.input.next() {
+                Some(flag @ ('i' | 'm' | 's' | 'U')) => {
+                    flags.push(flag);
+                    saw_flag = true;
+                }
+                Some('-') if !flags.contains('-') => {
+                    flags.push('-');
+                    saw_flag = false;
+                }
+                Some(end @ (':' | ')')) => {
+                    if flags.contains('-') && !saw_flag {
+                        return Err(INVALID_PERL);
+                    }
+                    let flags = without_repeats(&flags);
+                    if end == ':' {
+                        self.output.push_str(&format!("(?{flags}:"));
+                        return self.enter();
+                    }
+                    if !flags.is_empty() {
+                        self.output.push_str(&format!("(?{flags})"));
+                    }
+                    return Ok(());
+                }
+                _ => return Err(INVALID_PERL),
+            }
+        }
+    }
+
+    /// `{n}`, `{n,}` or `{n,m}`; anything else is a literal brace.
+    fn counted(&mut self) -> Result<(), Reason> {
+        let mut ahead = self.input.clone();
+        let Some((least, most)) = read_count(&mut ahead) else {
+            self.literal('{');
+            return Ok(());
+        };
+        self.input = ahead;
+        let times = most.unwrap_or(least);
+        if least > MOST_REPETITIONS || times > MOST_REPETITIONS || times < least {
+            return Err(INVALID_REPEAT);
+        }
+        let written = match most {
+            Some(most) if most == least => format!("{{{least}}}"),
+            Some(most) => format!("{{{least},{most}}}"),
+            None => format!("{{{least},}}"),
+        };
+        self.repeat(&written, Some(times))
+    }
+
+    fn repeat(&mut self, operator: &str, times: Option<u32>) -> Result<(), Reason> {
+        let atom = self.last.ok_or(MISSING_ARGUMENT)?;
+        let lazy = self.input.take('?');
+        if atom.repeated {
+            return Err("invalid nested repetition operator");
+        }
+        let repeats = atom.repeats.saturating_mul(times.unwrap_or(1).max(1));
+        if times.is_some_and(|times| times >= 2) && repeats > MOST_REPETITIONS {
+            return Err(INVALID_REPEAT);
+        }
+        self.output.push_str(operator);
+        if lazy {
+            self.output.push('?');
+        }
+        self.widest = self.widest.max(repeats);
+        self.last = Some(Atom {
+            repeats,
+            repeated: true,
+        });
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), Reason> {
+        match self.input.peek() {
+            None => return Err(TRAILING_BACKSLASH),
+            Some('Q') => {
+                self.input.next();
+                return self.quoted();
+            }
+            Some(anchor @ ('A' | 'z')) => {
+                self.input.next();
+                self.output.push('\\');
+                self.output.push(anchor);
+            }
+            Some('b') => {
+                self.input.next();
+                self.output.push_str(r"(?-u:\b)");
+            }
+            Some('B') => {
+                self.input.next();
+                self.output.push_str(r"(?-u:\B)");
+            }
+            Some(_) => {
+                if !class::named(&mut self.input, &mut self.output, false)? {
+                    let character = class::character_escape(&mut self.input)?;
+                    push_literal(&mut self.output, character);
+                }
+            }
+        }
+        self.atom();
+        Ok(())
+    }
+
+    /// `\Q…\E`: literal text, to the end where nothing closes it.
+    fn quoted(&mut self) -> Result<(), Reason> {
+        while !self.input.take_all(r"\E") {
+            match self.input.next() {
+                Some(character) => self.literal(character),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A group name that the `regex` crate takes: it wants a letter first.
+pub(super) fn group_alias(name: &str) -> Cow<'_, str> {
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        Cow::Owned(format!("_{name}"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// The `regex` crate refuses a flag that stands twice.
+fn without_repeats(flags: &str) -> String {
+    let (on, off) = flags.split_once('-').unwrap_or((flags, ""));
+    // What is switched off in the end was not switched on.
+    let mut kept: String = "imsU"
+        .chars()
+        .filter(|&flag| on.contains(flag) && !off.contains(flag))
+        .collect();
+    let off: String = "imsU".chars().filter(|&flag| off.contains(flag)).collect();
+    if !off.is_empty() {
+        kept.push('-');
+        kept.push_str(&off);
+    }
+    kept
+}
+
+fn read_count(input: &mut Input<'_>) -> Option<(u32, Option<u32>)> {
+    let least = read_number(input)?;
+    if input.take('}') {
+        return Some((least, Some(least)));
+    }
+    if !input.take(',') {
+        return None;
+    }
+    if input.take('}') {
+        return Some((least, None));
+    }
+    let most = read_number(input)?;
+    input.take('}').then_some((least, Some(most)))
+}
+
+/// A number without needless zeros, as Go reads it; a huge one is just huge.
+fn read_number(input: &mut Input<'_>) -> Option<u32> {
+    let mut digits = String::new();
+    while let Some(digit) = input.peek().filter(char::is_ascii_digit) {
+        digits.push(digit);
+        input.next();
+    }
+    let valid = !digits.is_empty() && (digits.len() == 1 || !digits.starts_with('0'));
+    valid.then(|| digits.parse().unwrap_or(u32::MAX))
+}
+
+/// Writes a character that stands for itself, inside and outside brackets.
+pub(super) fn push_literal(output: &mut String, character: char) {
+    if matches!(
+        character,
+        '\\' | '.'
+            | '+'
+            | '*'
+            | '?'
+            | '('
+            | ')'
+            | '|'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '^'
+            | '$'
+            | '#'
+            | '&'
+            | '-'
+            | '~'
+    ) {
+        output.push('\\');
+    }
+    output.push(character);
+}
+
+#[cfg(test)]
+mod tests {
+    use regex::Regex;
+
+    use super::*;
+
+    #[test]
+    fn what_go_accepts_compiles_and_matches() {
+        for (pattern, subject, expected) in [
+            (r"^refs/(heads|tags)/", "refs/heads/main", true),
+            (r"\d", "३", false),
+            (r"\w", "é", false),
+            (r"^\S$", "é", true),
+            (r"\bé\b", "é", false),
+            (r"a\Bb", "ab", true),
+            (r"[[:alpha:]]+$", "abc", true),
+            (r"^[[a]$", "[", true),
+            (r"^[a&&b]+$", "a&b", true),
+            (r"^[]a]+$", "]a", true),
+            (r"^[^]a]$", "b", true),
+            (r"^[\d\-x]+$", "1-x", true),
+            (r"^[\D]$", "x", true),
+            (r"^[a-]$", "-", true),
+            (r"\Qa.b\E", "a.b", true),
+            (r"\Qa.b", "axb", false),
+            (r"^x{,3}$", "x{,3}", true),
+            (r"^{$", "{", true),
+            (r"(?i)HELLO", "hello", true),
+            (r"(?i-s:A)b", "ab", true),
+            (r"(?P<n>a)", "a", true),
+            (r"(?<n>a)", "a", true),
+            (r"^\pL\p{Greek}\P{Lu}$", "éαb", true),
+            (r"^\p{^Lu}$", "a", true),
+            (r"\x41\x{1F600}\101", "A😀A", true),
+            (r"^\_\<\-\/$", "_<-/", true),
+            (r"a|", "", true),
+            (r"^(?s).$", "\n", true),
+            (r"(?:a*)*", "", true),
+            (r"\z", "", true),
+            (r"(?U)a+", "aa", true),
+        ] {
+            let translated = translate(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+            let regex = Regex::new(&translated).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+            assert_eq!(regex.is_match(subject), expected, "{pattern} on {subject}");
+        }
+    }
+
+    #[test]
+    fn what_go_refuses_is_refused() {
+        for pattern in [
+            "(",
+            ")",
+            "[",
+            "[a",
+            "*",
+            "(*)",
+            "a|*",
+            "a**",
+            "a++",
+            "a{2}{3}",
+            "a{1001}",
+            "a{3,2}",
+            "(a{1000}){1000}",
+            "((a{100}){100}){100}",
+            "[z-a]",
+            "[a--b]",
+            "[a-\\d]",
+            "[[:nope:]]",
+            "(?x) a",
+            "(?u)a",
+            "(?-)a",
+            "(?!b)a",
+            "(?=b)a",
+            "(?>a)",
+            "(?P=n)",
+            "(?P<n>a)(?P<n>b)",
+            "(?P<>a)",
+            "(?P<a-b>a)",
+            r"\",
+            r"\1",
+            r"\8",
+            r"\e",
+            r"\C",
+            r"\Z",
+            r"\é",
+            r"\x{110000}",
+            r"\xg",
+            r"\p{Script=Greek}",
+            r"\p{Nope}",
+            r"\p",
+        ] {
+            let compiled = translate(pattern)
+                .ok()
+                .and_then(|translated| Regex::new(&translated).ok());
+            assert!(compiled.is_none(), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Overlays: a value of the event under a key of the extensions.
+//!
+//! In: a key, an expression, a scope. Out: the extensions with the value in
+//! its place. The expression sees the scope as it was before any overlay of
+//! the same interceptor.
+
+use serde_json::{Map as JsonMap, Value as Json};
+
+use super::Scope;
+use super::convert;
+use super::convert::path::Path;
+use super::error::{CompileError, OverlayError};
+use super::evaluate::Machine;
+use super::program::{Program, compile};
+
+/// A compiled overlay.
+#[derive(Debug)]
+pub struct Overlay {
+    key: Box<str>,
+    /// A key that is no path fails when the overlay is applied, as upstream.
+    path: Result<Path, OverlayError>,
+    program: Program,
+}
+
+/// Compiles an overlay.
+pub fn compile_overlay(key: &str, expression: &str) -> Result<Overlay, CompileError> {
+    compile(expression).map(|program| Overlay::new(key, program))
+}
+
+impl Overlay {
+    /// An overlay of a program that is compiled already.
+    pub fn new(key: &str, program: Program) -> Self {
+        Self {
+            key: key.into(),
+            path: Path::parse(key).map_err(OverlayError::Key),
+            program,
+        }
+    }
+
+    /// The key, as it is written.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The text of the expression.
+    pub fn source(&self) -> &str {
+        self.program.source()
+    }
+
+    /// Puts the value for one event into the extensions.
+    pub fn apply(
+        &self,
+        scope: &Scope<'_>,
+        into: &mut JsonMap<String, Json>,
+    ) -> Result<(), OverlayError> {
+        let code = &self.program.code;
+        let mut machine = Machine::new(code, scope);
+        let value = machine.run(code.root)?;
+        let json = convert::overlay_json(&value, machine.meter())?.map_err(OverlayError::Type)?;
+        let path = self.path.as_ref().map_err(Clone::clone)?;
+        path.set(into, json).map_err(OverlayError::Key)
+    }
+}
