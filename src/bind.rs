@@ -24,6 +24,7 @@ mod walk;
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use error::{BindError, PathError};
@@ -34,7 +35,7 @@ use crate::model::limits::BINDING_SOURCE_BYTES;
 use value::Pattern;
 
 /// A parameter as a binding gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BindingParam {
     /// Name of the parameter.
     pub name: String,

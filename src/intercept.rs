@@ -1,7 +1,171 @@
-//! Interceptors: what filters an event and adds to it.
+//! Does the trigger want this event?
 //!
-//! In: a verified event and what a trigger configures. Out: go on or stop,
-//! and extensions. No socket, no clock; secrets come through
-//! `model::secret::Secrets`.
+//! In: a verified event, a compiled chain, the secrets that are known. Out: a
+//! verdict, the extensions that overlays added, and what each step found.
+//! Everything here is pure computation; a chain never parses, dials or waits.
+
+use serde_json::{Map, Value};
+
+use crate::model::event::VerifiedEvent;
+use crate::model::finding::{Finding, Stop};
+use crate::model::problem::Problem;
+use crate::model::secret::{SecretKeyRef, Secrets};
+use crate::model::sender::Sender;
+use crate::model::verdict::{Reason, Verdict};
 
 pub mod cel;
+mod cel_step;
+mod event_types;
+mod filter;
+mod github;
+mod globs;
+mod harbor;
+
+use cel_step::CelStep;
+use event_types::EventTypes;
+use filter::Filter;
+use harbor::Harbor;
+
+/// Names of the interceptors that run inside the gateway.
+pub const BUILT_IN: [&str; 5] = ["github", "gitlab", "harbor", "filter", "cel"];
+
+/// The interceptors of a trigger, in the order in which they run.
+#[derive(Debug, Default)]
+pub struct Chain {
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    name: String,
+    interceptor: Interceptor,
+}
+
+#[derive(Debug)]
+enum Interceptor {
+    EventTypes(EventTypes),
+    Harbor(Harbor),
+    Filter(Filter),
+    Cel(Box<CelStep>),
+}
+
+/// What a chain made of an event.
+#[derive(Debug)]
+pub struct Outcome {
+    /// `matched`, or what stopped it.
+    pub verdict: Verdict,
+    /// Why it stopped.
+    pub reason: Option<Reason>,
+    /// What overlays added, by key.
+    pub extensions: Map<String, Value>,
+    /// The secret that a deferred event waits for.
+    pub awaits: Option<SecretKeyRef>,
+    /// One entry a step that ran.
+    pub findings: Vec<Finding>,
+}
+
+/// What a chain sees besides the event.
+pub struct Surroundings<'a> {
+    /// The secrets that are known now.
+    pub secrets: &'a dyn Secrets,
+    /// Namespace of the trigger; expressions read secrets there.
+    pub namespace: &'a str,
+}
+
+impl Chain {
+    /// Adds the interceptor `kind` under the name that its author gave it.
+    /// `sender` is what is known of a sender of that name. An interceptor
+    /// that only verifies adds nothing.
+    pub fn add(
+        &mut self,
+        kind: &str,
+        name: &str,
+        params: &Map<String, Value>,
+        sender: Option<&'static Sender>,
+    ) -> Result<(), Vec<Problem>> {
+        let interceptor = match kind {
+            "cel" => Some(Interceptor::Cel(Box::new(CelStep::compile(params)?))),
+            "filter" => Some(Interceptor::Filter(Filter::compile(params)?)),
+            "harbor" => Some(Interceptor::Harbor(Harbor::compile(params)?)),
+            _ => match sender.and_then(|sender| sender.event_header) {
+                Some(header) => {
+                    github::refuse_calls(params).map_err(|problem| vec![problem])?;
+                    EventTypes::compile(header, params)
+                        .map_err(|problem| vec![problem])?
+                        .map(Interceptor::EventTypes)
+                }
+                None => {
+                    return Err(vec![Problem::at(
+                        "",
+                        format!(
+                            "there is no interceptor `{kind}`; built in are {}; interceptors over the network are not supported by this version",
+                            BUILT_IN.join(", ")
+                        ),
+                    )]);
+                }
+            },
+        };
+        self.steps.extend(interceptor.map(|interceptor| Step {
+            name: if name.is_empty() { kind } else { name }.to_owned(),
+            interceptor,
+        }));
+        Ok(())
+    }
+
+    /// Runs the chain. It stops at the first interceptor that does not let the
+    /// event pass.
+    pub fn run(&self, event: &VerifiedEvent, around: &Surroundings<'_>) -> Outcome {
+        let mut outcome = Outcome {
+            verdict: Verdict::Matched,
+            reason: None,
+            extensions: Map::new(),
+            awaits: None,
+            findings: Vec::with_capacity(self.steps.len()),
+        };
+        if let Err(stop) = presentable(event) {
+            outcome.stop("body", stop);
+            return outcome;
+        }
+        for step in &self.steps {
+            let decided = match &step.interceptor {
+                Interceptor::EventTypes(types) => types.decide(event),
+                Interceptor::Harbor(harbor) => harbor.decide(event),
+                Interceptor::Filter(filter) => filter.decide(event),
+                Interceptor::Cel(cel) => {
+                    cel.decide(event, around, &mut outcome.extensions, &mut outcome.awaits)
+                }
+            };
+            match decided {
+                Ok(()) => outcome.findings.push(Finding::passed(&step.name)),
+                Err(stop) => {
+                    outcome.stop(&step.name, stop);
+                    break;
+                }
+            }
+        }
+        outcome
+    }
+}
+
+impl Outcome {
+    fn stop(&mut self, step: &str, stop: Stop) {
+        self.verdict = stop.verdict;
+        self.reason = Some(stop.reason);
+        self.findings.push(Finding::stopped(step, stop));
+    }
+}
+
+/// What holds for every trigger: the body is an object, and a ping fires
+/// nothing.
+fn presentable(event: &VerifiedEvent) -> Result<(), Stop> {
+    if let Err(reason) = event.body() {
+        return Err(Stop::failed(reason, reason.meaning()));
+    }
+    match event.facts() {
+        Some(facts) if facts.is_ping() => Err(Stop::filtered(Reason::Ping, Reason::Ping.meaning())),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

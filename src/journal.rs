@@ -44,9 +44,9 @@ pub trait Journal: Send + Sync {
     /// Records an attempt and where the delivery stands after it.
     fn record(&self, id: DeliveryId, attempt: Attempt, progress: Progress) -> Done<'_, ()>;
 
-    /// Takes up to `limit` deliveries that are due at `now_ms`, other than
-    /// `held`, and marks them as running.
-    fn lease(&self, now_ms: i64, limit: usize, held: Vec<DeliveryId>) -> Done<'_, Vec<Leased>>;
+    /// Takes up to `limit` deliveries that are due at `now_ms` and marks them as
+    /// running.
+    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Vec<Leased>>;
 
     /// When the next delivery is due, in milliseconds of Unix time.
     fn next_due(&self) -> Done<'_, Option<i64>>;
@@ -69,6 +69,9 @@ pub trait Journal: Send + Sync {
         waiting: Vec<TriggerId>,
         event: Option<NewEvent>,
     ) -> Done<'_, Vec<Receipt>>;
+
+    /// The deliveries of an event, in the order in which they were accepted.
+    fn deliveries_of(&self, event: EventId) -> Done<'_, Vec<DeliveryView>>;
 
     /// How many deliveries stand in each state, and how many events wait.
     fn counts(&self) -> Done<'_, Counts>;
@@ -206,6 +209,19 @@ pub struct Leased {
     pub source: String,
     /// What interceptors added.
     pub extensions: Map<String, Value>,
+    /// What it makes, where that is committed already.
+    pub rendered: Option<Rendered>,
+}
+
+/// A delivery as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeliveryView {
+    /// Its number.
+    pub id: DeliveryId,
+    /// The trigger.
+    pub trigger: TriggerId,
+    /// Where it stands.
+    pub progress: Progress,
     /// What it makes, where that is committed already.
     pub rendered: Option<Rendered>,
 }

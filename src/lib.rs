@@ -13,3 +13,5 @@ pub mod bind;
 pub mod render;
 pub mod act;
 pub mod journal;
+pub mod catalog;
+pub mod secrets;

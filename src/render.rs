@@ -18,15 +18,18 @@ mod identity;
 mod leaf;
 mod names;
 mod tree;
+mod undeclared;
 mod values;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub use compile::compile;
-pub use error::{Problem, RenderError};
+pub use error::RenderError;
+pub use undeclared::undeclared;
 
 use crate::model::ids::{EventId, ListenerId, TriggerId};
 use crate::model::limits::MANIFEST_BYTES;
@@ -38,7 +41,7 @@ use values::Values;
 static NO_CONTROL: BTreeMap<String, String> = BTreeMap::new();
 
 /// The spec of a TriggerTemplate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TemplateSource {
     /// `spec.params`.
     pub params: Vec<ParamSpec>,

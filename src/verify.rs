@@ -21,6 +21,7 @@ mod harbor;
 mod hmac;
 pub mod registry;
 mod scheme;
+mod sign;
 
 pub use config::compile;
 pub use delivery::{Identity, identify};

@@ -194,7 +194,11 @@ mod tests {
         let text = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         let digest = HEXLOWER.encode(&Sha256::digest(&text)[..8]);
-        fs::write(path.with_file_name(format!(".a.yaml.{digest}.part")), "half").unwrap();
+        fs::write(
+            path.with_file_name(format!(".a.yaml.{digest}.part")),
+            "half",
+        )
+        .unwrap();
         folder.perform(&wanted).await.unwrap();
         assert_eq!(fs::read(&path).unwrap(), text);
         assert_eq!(files(root.path()), ["a.yaml"]);

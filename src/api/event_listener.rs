@@ -86,7 +86,7 @@ impl EventListenerSpec {
     pub fn account(&self) -> Option<&str> {
         fn of_pod(resource: &Value) -> Option<&str> {
             let account = resource.pointer("/spec/template/spec/serviceAccountName")?;
-            account.as_str()
+            account.as_str().filter(|account| !account.is_empty())
         }
         let resources = &self.resources;
         of_pod(&resources.kubernetes_resource)

@@ -59,6 +59,18 @@ pub enum BindError {
 }
 
 impl BindError {
+    /// The parameter that it is about; empty where it is about the body.
+    pub fn param(&self) -> &str {
+        match self {
+            Self::DuplicateParam { param }
+            | Self::TooLong { param, .. }
+            | Self::Expression { param, .. }
+            | Self::Exhausted { param, .. }
+            | Self::TooLarge { param, .. } => param,
+            Self::Body { .. } => "",
+        }
+    }
+
     /// The stable code of the failure.
     pub fn reason(&self) -> Reason {
         match self {

@@ -92,6 +92,11 @@ impl Origin {
         self.diagnostic(Severity::Error, pointer, message)
     }
 
+    /// Something at a JSON pointer that works, and hardly as it was meant.
+    pub fn warning(&self, pointer: &str, message: impl Into<String>) -> Diagnostic {
+        self.diagnostic(Severity::Warning, pointer, message)
+    }
+
     fn diagnostic(
         &self,
         severity: Severity,

@@ -6,7 +6,7 @@ use serde_saphyr::granit_parser::{Event, Parser, Span};
 
 /// One document of a file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Document {
+pub(super) struct Document {
     /// Its text, from the `---` on.
     pub text: String,
     /// Line of the file that the text begins on, from 1.
@@ -17,7 +17,7 @@ pub struct Document {
 
 /// Text that is no YAML.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError {
+pub(super) struct SyntaxError {
     /// Where, within the document's text.
     pub place: Place,
     /// What is wrong.
@@ -36,12 +36,12 @@ pub struct Place {
 impl Document {
     /// Where in the file the piece at a JSON pointer stands; the nearest piece
     /// around it where it is not there itself.
-    pub fn locate(&self, pointer: &str) -> Place {
+    pub(super) fn locate(&self, pointer: &str) -> Place {
         self.in_file(locate(&self.text, pointer))
     }
 
     /// A place in the document as a place in the file.
-    pub fn in_file(&self, place: Place) -> Place {
+    pub(super) fn in_file(&self, place: Place) -> Place {
         Place {
             line: self.first_line + place.line - 1,
             column: place.column,

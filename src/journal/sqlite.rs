@@ -13,13 +13,13 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::ids::{DeliveryId, TriggerId};
+use crate::model::ids::{DeliveryId, EventId, TriggerId};
 
 use super::progress::Progress;
 use super::seal::Seal;
 use super::{
-    Attempt, Counts, Deferral, Done, Journal, JournalError, Leased, NewDeferral, NewEvent, Quota,
-    Receipt, Rendered,
+    Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Leased, NewDeferral,
+    NewEvent, Quota, Receipt, Rendered,
 };
 
 mod checkpoint;
@@ -133,8 +133,8 @@ impl Journal for SqliteJournal {
         self.write(move |connection| delivery::record(connection, id, &attempt, &progress))
     }
 
-    fn lease(&self, now_ms: i64, limit: usize, held: Vec<DeliveryId>) -> Done<'_, Vec<Leased>> {
-        self.write(move |connection| delivery::lease(connection, now_ms, limit, &held))
+    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Vec<Leased>> {
+        self.write(move |connection| delivery::lease(connection, now_ms, limit))
     }
 
     fn next_due(&self) -> Done<'_, Option<i64>> {
@@ -168,6 +168,10 @@ impl Journal for SqliteJournal {
                 None => Ok(Vec::new()),
             }
         })
+    }
+
+    fn deliveries_of(&self, event: EventId) -> Done<'_, Vec<DeliveryView>> {
+        self.write(move |connection| delivery::of_event(connection, event))
     }
 
     fn counts(&self) -> Done<'_, Counts> {

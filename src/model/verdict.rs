@@ -151,6 +151,8 @@ reasons! {
     Flood "flood" "Too many unverified requests reach this listener; slow down.",
     JournalUnavailable "journal_unavailable" "The event could not be made durable, so it was not accepted; send it again after Retry-After.",
     DeferredQuota "deferred_quota" "Too many unverified events wait for this listener already; send it again after Retry-After.",
+    RequestTimeout "request_timeout" "The request took longer than is allowed; send it again after Retry-After.",
+    Internal "internal" "The gateway failed; the log has the details. The same request may be sent again.",
     Draining "draining" "The gateway is shutting down; send the request again.",
     // verify
     NotThisSender "not_this_sender" "The request does not carry the headers of the sender that this trigger verifies.",
@@ -202,6 +204,7 @@ reasons! {
     RetriesExhausted "retries_exhausted" "The sink did not take the resource within the longest time for retries.",
     // journal
     Duplicate "duplicate" "This delivery was accepted before.",
+    TriggerMissing "trigger_missing" "The configuration does not have the trigger; the delivery waits for it to come back.",
     TriggerDeleted "trigger_deleted" "The trigger was deleted before the delivery was done.",
     DeferredExpired "deferred_expired" "What the event waited for did not come in time.",
 }

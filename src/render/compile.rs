@@ -7,9 +7,9 @@
 use serde_json::{Map, Value};
 
 use crate::model::limits::MANIFESTS_PER_TRIGGER;
+use crate::model::problem::Problem;
 
 use super::control;
-use super::error::Problem;
 use super::tree::Node;
 use super::{Resource, Template, TemplateSource};
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::error::Problem;
 use super::identity::OURS;
+use crate::model::problem::Problem;
 
 /// Takes the control annotations off the template at `pointer`. A key with an
 /// expression in it stays: what it renders to is ignored later.

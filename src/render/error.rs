@@ -1,18 +1,8 @@
-//! What can be wrong with a template, and what can go wrong with an event.
+//! What can go wrong with an event.
 
 use thiserror::Error;
 
 use crate::model::verdict::Reason;
-
-/// A flaw of a template that no event can make good.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{pointer}: {message}")]
-pub struct Problem {
-    /// Where in the template's spec: a JSON pointer.
-    pub pointer: String,
-    /// What is wrong there.
-    pub message: String,
-}
 
 /// Why a template gives no resource for this event. `resource` is an index
 /// into `resourcetemplates`.

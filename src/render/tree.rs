@@ -7,8 +7,9 @@
 use serde_json::{Map, Value};
 
 use crate::model::limits::MANIFEST_BYTES;
+use crate::model::problem::Problem;
 
-use super::error::{Problem, RenderError};
+use super::error::RenderError;
 use super::leaf::{Leaf, TooLarge};
 use super::values::Values;
 

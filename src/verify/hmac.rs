@@ -14,6 +14,13 @@ pub(super) fn decode_sha256(digits: &str) -> Option<Vec<u8>> {
     HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()
 }
 
+/// The MAC of `body` under `key`.
+pub(super) fn sha256(key: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(body);
+    Some(mac.finalize().into_bytes().to_vec())
+}
+
 /// Whether `presented` is the MAC of `body` under `key`, in constant time.
 pub(super) fn sha256_matches(key: &[u8], body: &[u8], presented: &[u8]) -> bool {
     // HMAC takes a key of any length, so that this never fails.

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::journal::progress::Progress;
-use crate::journal::{Attempt, Counts, JournalError, Leased, Recorded, Rendered};
+use crate::journal::{Attempt, Counts, DeliveryView, JournalError, Leased, Recorded, Rendered};
 use crate::model::ids::{DeliveryId, EventId, ListenerId, Revision, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
 
@@ -111,7 +111,6 @@ pub(super) fn lease(
     connection: &Connection,
     now_ms: i64,
     limit: usize,
-    held: &[DeliveryId],
 ) -> Result<Vec<Leased>, JournalError> {
     let mut statement = connection.prepare_cached(
         "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.trigger_id,
@@ -123,14 +122,11 @@ pub(super) fn lease(
          WHERE d.state IN ('pending', 'retrying') AND d.due_ms <= ?1
          ORDER BY d.due_ms LIMIT ?2",
     )?;
-    // Those that are held are few, and may be among the oldest.
-    let limit = i64::try_from(limit.saturating_add(held.len())).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![now_ms, limit])?;
     let mut leased = Vec::new();
     while let Some(row) = rows.next()? {
-        if !held.contains(&DeliveryId(row.get(0)?)) {
-            leased.push(read_leased(row)?);
-        }
+        leased.push(read_leased(row)?);
     }
     let mut take =
         connection.prepare_cached("UPDATE deliveries SET state = 'running' WHERE id = ?1")?;
@@ -140,29 +136,37 @@ pub(super) fn lease(
     Ok(leased)
 }
 
+/// The deliveries of an event.
+pub(super) fn of_event(
+    connection: &Connection,
+    event: EventId,
+) -> Result<Vec<DeliveryView>, JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.trigger_id,
+                d.params, d.manifests
+         FROM events e JOIN deliveries d ON d.event = e.id
+         WHERE e.event_id = ?1 ORDER BY d.id",
+    )?;
+    let mut rows = statement.query(params![event.0.as_bytes()])?;
+    let mut views = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = row.get("id")?;
+        views.push(DeliveryView {
+            id: DeliveryId(id),
+            trigger: TriggerId(row.get("trigger_id")?),
+            progress: read_progress(id, row)?,
+            rendered: read_rendered(id, row)?,
+        });
+    }
+    Ok(views)
+}
+
 fn read_leased(row: &Row<'_>) -> Result<Leased, JournalError> {
     let id: i64 = row.get("id")?;
     let text = |column: &str| row.get::<_, String>(column);
-    let rendered = match (
-        row.get::<_, Option<String>>("params")?,
-        row.get::<_, Option<String>>("manifests")?,
-    ) {
-        (Some(params), Some(manifests)) => Some(Rendered {
-            params: from_json(id, &params)?,
-            manifests: from_json(id, &manifests)?,
-        }),
-        _ => None,
-    };
-    let state = DeliveryState::parse(&text("state")?);
     Ok(Leased {
         id: DeliveryId(id),
-        progress: Progress {
-            state: state.ok_or_else(|| unreadable(id, "the state is unknown"))?,
-            reason: read_reason(row.get::<_, Option<String>>("reason")?.as_deref()),
-            attempts: row.get("attempts")?,
-            accepted_ms: row.get("accepted_ms")?,
-            due_ms: row.get("due_ms")?,
-        },
+        progress: read_progress(id, row)?,
         event: EventId(Uuid::from_bytes(row.get("event_id")?)),
         listener: ListenerId {
             namespace: text("listener_namespace")?,
@@ -178,8 +182,31 @@ fn read_leased(row: &Row<'_>) -> Result<Leased, JournalError> {
         revision: Revision(text("revision")?),
         source: text("source")?,
         extensions: from_json(id, &text("extensions")?)?,
-        rendered,
+        rendered: read_rendered(id, row)?,
     })
+}
+
+fn read_progress(id: i64, row: &Row<'_>) -> Result<Progress, JournalError> {
+    let state = DeliveryState::parse(&row.get::<_, String>("state")?);
+    Ok(Progress {
+        state: state.ok_or_else(|| unreadable(id, "the state is unknown"))?,
+        reason: read_reason(row.get::<_, Option<String>>("reason")?.as_deref()),
+        attempts: row.get("attempts")?,
+        accepted_ms: row.get("accepted_ms")?,
+        due_ms: row.get("due_ms")?,
+    })
+}
+
+fn read_rendered(id: i64, row: &Row<'_>) -> Result<Option<Rendered>, JournalError> {
+    let (params, manifests): (Option<String>, Option<String>) =
+        (row.get("params")?, row.get("manifests")?);
+    let (Some(params), Some(manifests)) = (params, manifests) else {
+        return Ok(None);
+    };
+    Ok(Some(Rendered {
+        params: from_json(id, &params)?,
+        manifests: from_json(id, &manifests)?,
+    }))
 }
 
 fn read_reason(code: Option<&str>) -> Option<Reason> {

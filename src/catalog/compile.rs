@@ -1,0 +1,268 @@
+//! A trigger, put together from the stages' own compiled parts.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::bind::{self, Bindings};
+use crate::intercept::Chain;
+use crate::model::ids::{ListenerId, Revision, TriggerId};
+use crate::model::problem::Problem;
+use crate::render::{self, Template};
+use crate::verify::{self, Verifier};
+
+use super::diagnostic::Diagnostic;
+use super::objects::Origin;
+use super::resolve::{Places, TriggerPlan};
+use super::source::{InterceptorSource, TriggerSource};
+
+/// A trigger that is ready to look at events.
+#[derive(Debug)]
+pub struct Trigger {
+    /// What it was compiled from.
+    pub source: TriggerSource,
+    /// That as the journal keeps it.
+    pub source_json: Arc<str>,
+    /// The hash of that.
+    pub revision: Revision,
+    /// Who may send to it; nobody in the list means everybody.
+    pub verifiers: Vec<Verifier>,
+    /// What it wants.
+    pub chain: Chain,
+    /// What it takes from an event.
+    pub bindings: Bindings,
+    /// What it makes of that.
+    pub template: Template,
+}
+
+impl Trigger {
+    /// Its path in its listener.
+    pub fn id(&self) -> &TriggerId {
+        &self.source.id
+    }
+
+    /// The listener that it belongs to.
+    pub fn listener(&self) -> &ListenerId {
+        &self.source.listener
+    }
+
+    /// Whether something is wrong with it although it works.
+    pub(super) fn has_advice(&self) -> bool {
+        !advice(self).is_empty()
+    }
+}
+
+/// A trigger that cannot be used until somebody mends its configuration.
+#[derive(Debug)]
+pub struct Broken {
+    /// Its path in its listener.
+    pub id: TriggerId,
+    /// Its name.
+    pub name: String,
+    /// Who may send to it, where that much could be compiled.
+    pub verifiers: Option<Vec<Verifier>>,
+    /// What is wrong.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Which part of a trigger a problem is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Interceptor(usize),
+    Binding(usize),
+    Template,
+}
+
+/// Why a trigger could not be compiled.
+struct Failure {
+    verifiers: Option<Vec<Verifier>>,
+    problems: Vec<(Part, Problem)>,
+}
+
+/// What came of a plan.
+pub(super) struct Compiled {
+    pub trigger: Result<Arc<Trigger>, Broken>,
+    /// Everything that is wrong, also where the trigger works all the same.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles a trigger that was resolved from objects; mistakes come with the
+/// place where they stand.
+pub(super) fn compile(plan: TriggerPlan) -> Compiled {
+    let TriggerPlan {
+        source,
+        places,
+        problems: mut diagnostics,
+    } = plan;
+    let (id, name) = (source.id.clone(), source.name.clone());
+    let shown = source.clone();
+    let error = |(part, problem): (Part, Problem)| {
+        let (origin, pointer) = places.locate(&shown, part, &problem.pointer);
+        origin.error(&pointer, problem.message)
+    };
+    let warning = |(part, problem): (Part, Problem)| {
+        let (origin, pointer) = places.locate(&shown, part, &problem.pointer);
+        origin.warning(&pointer, problem.message)
+    };
+    let resolved = diagnostics.is_empty();
+    let trigger = match assemble(source) {
+        Ok(trigger) if resolved => {
+            diagnostics.extend(advice(&trigger).into_iter().map(warning));
+            Ok(Arc::new(trigger))
+        }
+        Ok(trigger) => Err(Some(trigger.verifiers)),
+        Err(failure) => {
+            diagnostics.extend(failure.problems.into_iter().map(error));
+            Err(failure.verifiers)
+        }
+    };
+    diagnostics.sort();
+    let trigger = trigger.map_err(|verifiers| Broken {
+        id,
+        name,
+        verifiers,
+        problems: diagnostics.clone(),
+    });
+    Compiled {
+        trigger,
+        diagnostics,
+    }
+}
+
+/// Compiles a trigger that the journal kept. It compiled once, so that a
+/// problem means that this version reads it differently.
+pub fn recompile(source: TriggerSource) -> Result<Arc<Trigger>, String> {
+    assemble(source).map(Arc::new).map_err(|failure| {
+        let problems = failure
+            .problems
+            .iter()
+            .map(|(_, problem)| problem.to_string());
+        problems.collect::<Vec<_>>().join("; ")
+    })
+}
+
+fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
+    let mut problems = Vec::new();
+    let mut verifiers = Vec::new();
+    let mut chain = Chain::default();
+    for (index, interceptor) in source.interceptors.iter().enumerate() {
+        let params = params(interceptor);
+        let part = Part::Interceptor(index);
+        match verify::compile(&interceptor.kind, &params, &source.namespace) {
+            Ok(verifier) => verifiers.extend(verifier),
+            Err(found) => problems.extend(found.into_iter().map(|problem| (part, problem))),
+        }
+    }
+    // Whoever cannot be verified as its author meant it is not verified at all.
+    let verifiable = problems.is_empty();
+    for (index, interceptor) in source.interceptors.iter().enumerate() {
+        let sender = verify::registry::sender(&interceptor.kind);
+        let params = params(interceptor);
+        let added = chain.add(&interceptor.kind, &interceptor.name, &params, sender);
+        let part = Part::Interceptor(index);
+        if let Err(found) = added {
+            problems.extend(found.into_iter().map(|problem| (part, problem)));
+        }
+    }
+    let bindings = bind::compile(&source.bindings).map_err(|error| {
+        let part = Part::Binding(binding_of(&source, error.param()));
+        problems.push((part, Problem::at("", error.to_string())));
+    });
+    let template = render::compile(source.template.clone()).map_err(|found| {
+        problems.extend(found.into_iter().map(|problem| (Part::Template, problem)))
+    });
+    let kept = source.kept().map_err(|error| {
+        problems.push((Part::Template, Problem::at("", error.to_string())));
+    });
+    match (bindings, template, kept) {
+        (Ok(bindings), Ok(template), Ok((source_json, revision))) if problems.is_empty() => {
+            Ok(Trigger {
+                source,
+                source_json,
+                revision,
+                verifiers,
+                chain,
+                bindings,
+                template,
+            })
+        }
+        _ => Err(Failure {
+            verifiers: verifiable.then_some(verifiers),
+            problems,
+        }),
+    }
+}
+
+/// What is wrong with a trigger that works: it would fail on every event, or
+/// upstream's admission would refuse it.
+fn advice(trigger: &Trigger) -> Vec<(Part, Problem)> {
+    let has_default = |name: &str| {
+        let declared = trigger.source.template.params.iter();
+        declared
+            .clone()
+            .any(|param| param.name == name && param.default.is_some())
+    };
+    let bindings = trigger.bindings.problems().iter();
+    let bindings = bindings
+        .filter(|problem| !has_default(&problem.param))
+        .map(|problem| {
+            let message = format!("`{}`: {}", problem.expression, problem.message);
+            (Part::Binding(problem.index), Problem::at("", message))
+        });
+    let template = render::undeclared(&trigger.source.template);
+    bindings
+        .chain(
+            template
+                .into_iter()
+                .map(|problem| (Part::Template, problem)),
+        )
+        .collect()
+}
+
+/// The binding parameter that a mistake is about: the last one of its name, as
+/// it is the second that makes a duplicate.
+fn binding_of(source: &TriggerSource, param: &str) -> usize {
+    let bindings = &source.bindings;
+    bindings
+        .iter()
+        .rposition(|binding| binding.name == param)
+        .unwrap_or_default()
+}
+
+fn params(interceptor: &InterceptorSource) -> Map<String, Value> {
+    let params = interceptor.params.iter();
+    params
+        .map(|param| (param.name.clone(), param.value.clone()))
+        .collect()
+}
+
+impl Places {
+    /// Where in its object the piece at `pointer` of a part stands.
+    fn locate(&self, source: &TriggerSource, part: Part, pointer: &str) -> (&Origin, String) {
+        match part {
+            Part::Interceptor(index) => {
+                let (origin, base) = &self.trigger;
+                let here = format!("{base}/interceptors/{index}");
+                // Parameters are pairs of name and value in the text.
+                let path = pointer.get(1..).unwrap_or_default();
+                let (param, rest) = path.split_once('/').unwrap_or((path, ""));
+                let mut params = source.interceptors[index].params.iter();
+                let at = params.position(|given| given.name.eq_ignore_ascii_case(param));
+                let inside = match at {
+                    Some(at) if rest.is_empty() => format!("{here}/params/{at}/value"),
+                    Some(at) => format!("{here}/params/{at}/value/{rest}"),
+                    None => format!("{here}/ref/name"),
+                };
+                (origin, inside)
+            }
+            Part::Binding(index) => {
+                let (origin, inside) = self.bindings.get(index).unwrap_or(&self.trigger);
+                (origin, inside.clone())
+            }
+            Part::Template => {
+                let (origin, base) = &self.template;
+                (origin, format!("{base}{pointer}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! From objects to the triggers of each listener: selection, references,
+//! identities.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::api::event_listener::{EventListener, EventListenerTrigger};
+use crate::api::trigger::{Binding, Interceptor, Template, Trigger};
+use crate::bind::BindingParam;
+use crate::model::annotations::{OLD_ESCAPE_QUOTES, REDELIVERY, for_inline_trigger};
+use crate::model::ids::{ListenerId, TriggerId};
+use crate::render::TemplateSource;
+
+use super::diagnostic::Diagnostic;
+use super::objects::{Kind, Object, ObjectKey, Objects, Origin};
+use super::source::{InterceptorSource, TriggerSource};
+
+/// Account that acts where nobody names one, as Kubernetes has it.
+const DEFAULT_ACCOUNT: &str = "default";
+
+/// A listener with its triggers, not compiled yet.
+pub(super) struct ListenerPlan {
+    pub id: ListenerId,
+    pub uid: String,
+    pub triggers: Vec<TriggerPlan>,
+}
+
+/// A trigger, not compiled yet.
+pub(super) struct TriggerPlan {
+    pub source: TriggerSource,
+    pub places: Places,
+    /// What could not be resolved.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Where the pieces of a trigger were written.
+pub(super) struct Places {
+    /// The object that holds the trigger, and the pointer to it inside.
+    pub trigger: (Arc<Origin>, String),
+    /// One for each binding parameter.
+    pub bindings: Vec<(Arc<Origin>, String)>,
+    /// The template's `spec`.
+    pub template: (Arc<Origin>, String),
+}
+
+/// The parts that inline triggers and Trigger objects have in common.
+struct Parts<'a> {
+    name: &'a str,
+    interceptors: &'a [Interceptor],
+    bindings: &'a [Binding],
+    template: Option<&'a Template>,
+    account: &'a str,
+    place: (Arc<Origin>, String),
+    namespace: &'a str,
+    rerun: bool,
+}
+
+/// The listener's triggers: those it lists, in its order, then those it
+/// selects, by namespace and name.
+pub(super) fn listener(object: &Object<EventListener>, objects: &Objects) -> ListenerPlan {
+    let meta = &object.value.metadata;
+    let id = ListenerId {
+        namespace: meta.namespace.clone(),
+        name: meta.name.clone(),
+    };
+    let mut resolver = Resolver {
+        listener: &object.value,
+        id: &id,
+        objects,
+        repeats: HashMap::new(),
+    };
+    let mut triggers = Vec::new();
+    for (index, trigger) in object.value.spec.triggers.iter().enumerate() {
+        let place = (
+            Arc::clone(&object.origin),
+            format!("/spec/triggers/{index}"),
+        );
+        triggers.push(resolver.listed(trigger, place));
+    }
+    let selected = selected(&object.value, objects);
+    triggers.extend(selected.map(|trigger| resolver.trigger(trigger)));
+    for index in 0..object.value.spec.trigger_groups.len() {
+        let pointer = format!("/spec/triggerGroups/{index}");
+        triggers.push(resolver.group((Arc::clone(&object.origin), pointer)));
+    }
+    ListenerPlan {
+        uid: meta.uid.clone(),
+        triggers,
+        id,
+    }
+}
+
+/// Triggers that the listener's selectors take. A label selector alone looks
+/// in the listener's own namespace.
+fn selected<'a>(
+    listener: &'a EventListener,
+    objects: &'a Objects,
+) -> impl Iterator<Item = &'a Object<Trigger>> {
+    let namespaces = &listener.spec.namespace_selector.match_names;
+    let labels = listener.spec.label_selector.as_ref();
+    objects.triggers.values().filter(move |trigger| {
+        let meta = &trigger.value.metadata;
+        let in_namespace = match namespaces.as_slice() {
+            [all] if all == "*" => true,
+            [] => labels.is_some() && meta.namespace == listener.metadata.namespace,
+            names => names.contains(&meta.namespace),
+        };
+        in_namespace && labels.is_none_or(|selector| selector.selects(&meta.labels))
+    })
+}
+
+struct Resolver<'a> {
+    listener: &'a EventListener,
+    id: &'a ListenerId,
+    objects: &'a Objects,
+    /// How often each path has been taken.
+    repeats: HashMap<String, usize>,
+}
+
+impl Resolver<'_> {
+    /// A trigger that the listener lists.
+    fn listed(
+        &mut self,
+        trigger: &EventListenerTrigger,
+        place: (Arc<Origin>, String),
+    ) -> TriggerPlan {
+        let namespace = &self.id.namespace;
+        if let Some(name) = &trigger.trigger_ref {
+            let key = ObjectKey {
+                kind: Kind::Trigger,
+                namespace: namespace.clone(),
+                name: name.clone(),
+            };
+            return match self.objects.triggers.get(&key) {
+                Some(object) => self.trigger(object),
+                None => self.missing(&key, place),
+            };
+        }
+        let annotations = &self.listener.metadata.annotations;
+        let rerun = for_inline_trigger(annotations, &REDELIVERY, &trigger.name) == Some("rerun");
+        let path = format!("{namespace}/{}#{}", self.id.name, trigger.name);
+        self.plan(
+            path,
+            &Parts {
+                name: &trigger.name,
+                interceptors: &trigger.interceptors,
+                bindings: &trigger.bindings,
+                template: trigger.template.as_ref(),
+                account: &trigger.service_account_name,
+                place,
+                namespace,
+                rerun,
+            },
+        )
+    }
+
+    /// A Trigger object.
+    fn trigger(&mut self, object: &Object<Trigger>) -> TriggerPlan {
+        let (meta, spec) = (&object.value.metadata, &object.value.spec);
+        let path = format!("{}/{}", meta.namespace, meta.name);
+        let rerun = |annotations: &BTreeMap<String, String>| {
+            annotations
+                .get(REDELIVERY.key)
+                .is_some_and(|value| value == "rerun")
+        };
+        self.plan(
+            path,
+            &Parts {
+                name: &meta.name,
+                interceptors: &spec.interceptors,
+                bindings: &spec.bindings,
+                template: spec.template.as_ref(),
+                account: &spec.service_account_name,
+                place: (Arc::clone(&object.origin), "/spec".into()),
+                namespace: &meta.namespace,
+                rerun: rerun(&meta.annotations) || rerun(&self.listener.metadata.annotations),
+            },
+        )
+    }
+
+    /// A reference to a Trigger that is not there.
+    fn missing(&mut self, key: &ObjectKey, place: (Arc<Origin>, String)) -> TriggerPlan {
+        let path = format!("{}/{}", key.namespace, key.name);
+        let pointer = format!("{}/triggerRef", place.1);
+        let problem = place.0.error(&pointer, format!("there is no {key}"));
+        self.unusable(path, &key.name, place, problem)
+    }
+
+    /// A group of triggers. Its events wait, so that an upgrade finds them.
+    fn group(&mut self, place: (Arc<Origin>, String)) -> TriggerPlan {
+        let message = "trigger groups are not supported by this version";
+        let problem = place.0.error(&place.1, message);
+        let path = format!("{}/groups", self.id);
+        self.unusable(path, "", place, problem)
+    }
+
+    fn unusable(
+        &mut self,
+        path: String,
+        name: &str,
+        place: (Arc<Origin>, String),
+        problem: Diagnostic,
+    ) -> TriggerPlan {
+        let namespace = self.id.namespace.clone();
+        let mut plan = self.plan(
+            path,
+            &Parts {
+                name,
+                interceptors: &[],
+                bindings: &[],
+                template: None,
+                account: "",
+                place,
+                namespace: &namespace,
+                rerun: false,
+            },
+        );
+        plan.problems = vec![problem];
+        plan
+    }
+
+    fn plan(&mut self, path: String, parts: &Parts<'_>) -> TriggerPlan {
+        let mut problems = Vec::new();
+        let (bindings, binding_places) = self.bindings(parts, &mut problems);
+        let (template, template_place) = self.template(parts, &mut problems);
+        let account = [
+            parts.account,
+            self.listener.spec.account().unwrap_or_default(),
+        ];
+        let account = account.into_iter().find(|name| !name.is_empty());
+        TriggerPlan {
+            source: TriggerSource {
+                listener: self.id.clone(),
+                id: self.identity(path),
+                name: parts.name.to_owned(),
+                namespace: parts.namespace.to_owned(),
+                service_account: account.unwrap_or(DEFAULT_ACCOUNT).to_owned(),
+                interceptors: interceptors(parts, &mut problems),
+                bindings,
+                template,
+                rerun_redeliveries: parts.rerun,
+            },
+            places: Places {
+                trigger: parts.place.clone(),
+                bindings: binding_places,
+                template: template_place,
+            },
+            problems,
+        }
+    }
+
+    fn identity(&mut self, path: String) -> TriggerId {
+        let repeat = self.repeats.entry(path.clone()).or_default();
+        *repeat += 1;
+        TriggerId(match *repeat {
+            1 => path,
+            more => format!("{path}~{more}"),
+        })
+    }
+
+    fn bindings(
+        &self,
+        parts: &Parts<'_>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> (Vec<BindingParam>, Vec<(Arc<Origin>, String)>) {
+        let (mut params, mut places) = (Vec::new(), Vec::new());
+        let (origin, base) = &parts.place;
+        for (index, binding) in parts.bindings.iter().enumerate() {
+            let here = format!("{base}/bindings/{index}");
+            if binding.reference.is_empty() {
+                if binding.name.is_empty() || binding.value.is_none() {
+                    let message = "a binding is a `name` with a `value`, or a `ref`";
+                    problems.push(origin.error(&here, message));
+                }
+                params.push(BindingParam {
+                    name: binding.name.clone(),
+                    value: binding.value.clone().unwrap_or_default(),
+                });
+                places.push((Arc::clone(origin), format!("{here}/value")));
+                continue;
+            }
+            let key = match binding_key(binding, parts.namespace) {
+                Ok(key) => key,
+                Err(message) => {
+                    problems.push(origin.error(&format!("{here}/kind"), message));
+                    continue;
+                }
+            };
+            let Some(object) = self.objects.bindings.get(&key) else {
+                let message = format!("there is no {key}");
+                problems.push(origin.error(&format!("{here}/ref"), message));
+                continue;
+            };
+            for (param, given) in object.value.spec.params.iter().enumerate() {
+                params.push(BindingParam {
+                    name: given.name.clone(),
+                    value: given.value.clone(),
+                });
+                let pointer = format!("/spec/params/{param}/value");
+                places.push((Arc::clone(&object.origin), pointer));
+            }
+        }
+        (params, places)
+    }
+
+    fn template(
+        &self,
+        parts: &Parts<'_>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> (TemplateSource, (Arc<Origin>, String)) {
+        let (origin, base) = &parts.place;
+        let here = format!("{base}/template");
+        let nothing = TemplateSource::default();
+        let Some(template) = parts.template else {
+            problems.push(origin.error(base, "the trigger has no `template`"));
+            return (nothing, (Arc::clone(origin), here));
+        };
+        match (&template.reference, &template.spec) {
+            (None, Some(spec)) => {
+                let source = TemplateSource {
+                    params: spec.params.clone(),
+                    resourcetemplates: spec.resourcetemplates.clone(),
+                    old_escape_quotes: false,
+                };
+                (source, (Arc::clone(origin), format!("{here}/spec")))
+            }
+            (Some(name), None) => {
+                let key = ObjectKey {
+                    kind: Kind::TriggerTemplate,
+                    namespace: parts.namespace.to_owned(),
+                    name: name.clone(),
+                };
+                let Some(object) = self.objects.templates.get(&key) else {
+                    let message = format!("there is no {key}");
+                    problems.push(origin.error(&format!("{here}/ref"), message));
+                    return (nothing, (Arc::clone(origin), here));
+                };
+                let annotations = &object.value.metadata.annotations;
+                let source = TemplateSource {
+                    params: object.value.spec.params.clone(),
+                    resourcetemplates: object.value.spec.resourcetemplates.clone(),
+                    old_escape_quotes: annotations.contains_key(OLD_ESCAPE_QUOTES.key),
+                };
+                (source, (Arc::clone(&object.origin), "/spec".into()))
+            }
+            _ => {
+                let message = "a template is a `ref` or a `spec`, one of the two";
+                problems.push(origin.error(&here, message));
+                (nothing, (Arc::clone(origin), here))
+            }
+        }
+    }
+}
+
+fn binding_key(binding: &Binding, namespace: &str) -> Result<ObjectKey, String> {
+    let (kind, namespace) = match binding.kind.as_str() {
+        "" | "TriggerBinding" => (Kind::TriggerBinding, namespace),
+        "ClusterTriggerBinding" => (Kind::ClusterTriggerBinding, ""),
+        other => {
+            return Err(format!(
+                "a binding's kind is TriggerBinding or ClusterTriggerBinding, not `{other}`"
+            ));
+        }
+    };
+    Ok(ObjectKey {
+        kind,
+        namespace: namespace.to_owned(),
+        name: binding.reference.clone(),
+    })
+}
+
+fn interceptors(parts: &Parts<'_>, problems: &mut Vec<Diagnostic>) -> Vec<InterceptorSource> {
+    let (origin, base) = &parts.place;
+    let mut sources = Vec::with_capacity(parts.interceptors.len());
+    for (index, interceptor) in parts.interceptors.iter().enumerate() {
+        let here = format!("{base}/interceptors/{index}");
+        if interceptor.webhook.is_some() {
+            let message = "webhook interceptors are not supported by this version";
+            problems.push(origin.error(&format!("{here}/webhook"), message));
+        } else if interceptor.reference.name.is_empty() {
+            problems.push(origin.error(&here, "the interceptor has no `ref.name`"));
+        } else if !["", "ClusterInterceptor"].contains(&interceptor.reference.kind.as_str()) {
+            let message = format!(
+                "interceptors of kind `{}` are not supported by this version",
+                interceptor.reference.kind
+            );
+            problems.push(origin.error(&format!("{here}/ref/kind"), message));
+        }
+        sources.push(InterceptorSource {
+            name: interceptor.name.clone().unwrap_or_default(),
+            kind: interceptor.reference.name.clone(),
+            params: interceptor.params.clone(),
+        });
+    }
+    sources
+}

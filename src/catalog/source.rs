@@ -1,0 +1,67 @@
+//! Everything that one trigger consists of, references resolved: what is
+//! hashed into its revision, and what the journal keeps so that a delivery is
+//! performed by the trigger that matched it, whatever was edited since.
+
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::api::trigger::InterceptorParam;
+use crate::bind::BindingParam;
+use crate::model::ids::{ListenerId, Revision, TriggerId};
+use crate::render::TemplateSource;
+
+/// Bytes of a SHA-256 that make a revision: enough that no two triggers of a
+/// configuration ever share one.
+const REVISION_BYTES: usize = 16;
+
+/// One trigger, self-contained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TriggerSource {
+    /// The listener that it belongs to.
+    pub listener: ListenerId,
+    /// Its path in the listener.
+    pub id: TriggerId,
+    /// Its name, as labels show it; empty for an inline trigger without one.
+    pub name: String,
+    /// Namespace that its secrets, bindings and template are of.
+    pub namespace: String,
+    /// Account, in that namespace, that its effects are performed as.
+    pub service_account: String,
+    /// Interceptors, in order.
+    pub interceptors: Vec<InterceptorSource>,
+    /// Parameters of all its bindings, in order.
+    pub bindings: Vec<BindingParam>,
+    /// Its template.
+    pub template: TemplateSource,
+    /// Whether a delivery that comes again is performed again.
+    pub rerun_redeliveries: bool,
+}
+
+/// One interceptor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InterceptorSource {
+    /// What its author calls it; may be empty.
+    pub name: String,
+    /// Which interceptor it is.
+    pub kind: String,
+    /// Its parameters.
+    pub params: Vec<InterceptorParam>,
+}
+
+impl TriggerSource {
+    /// The trigger as the journal keeps it, and the hash of that.
+    pub fn kept(&self) -> Result<(Arc<str>, Revision), serde_json::Error> {
+        let json = serde_json::to_string(self)?;
+        let digest = Sha256::digest(&json);
+        let revision = Revision(HEXLOWER.encode(&digest[..REVISION_BYTES]));
+        Ok((json.into(), revision))
+    }
+
+    /// A trigger that the journal kept.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}

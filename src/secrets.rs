@@ -1,0 +1,276 @@
+//! Where secrets come from: manifests among the trigger files, and folders.
+//!
+//! In: objects, folders. Out: a synchronous view that stages compare with. A
+//! value is never logged, and never leaves this process.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use data_encoding::BASE64;
+
+use crate::catalog::diagnostic::Diagnostic;
+use crate::catalog::objects::Objects;
+use crate::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
+
+/// Largest file that is taken for a secret: the API server's own limit.
+const SECRET_BYTES: u64 = 1024 * 1024;
+
+/// Namespace of a folder's secrets that stand in no folder of their own.
+const DEFAULT_NAMESPACE: &str = "default";
+
+type Values = HashMap<(String, String), HashMap<String, SecretValue>>;
+
+/// The secrets that are known, replaced as a whole when they change.
+#[derive(Default)]
+pub struct SecretStore {
+    values: ArcSwapOption<Values>,
+}
+
+impl SecretStore {
+    /// A store that has not been read yet.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Takes over a new state.
+    pub fn replace(&self, secrets: SecretSet) {
+        self.values.store(Some(Arc::new(secrets.values)));
+    }
+}
+
+impl Secrets for SecretStore {
+    fn find(&self, at: &SecretKeyRef) -> SecretLookup {
+        let values = self.values.load();
+        let Some(values) = values.as_ref() else {
+            return SecretLookup::NotSynced;
+        };
+        match values.get(&(at.namespace.clone(), at.name.clone())) {
+            None => SecretLookup::NoSecret,
+            Some(keys) => match keys.get(&at.key) {
+                None => SecretLookup::NoKey,
+                Some(value) => SecretLookup::Found(value.clone()),
+            },
+        }
+    }
+}
+
+/// Secrets that were read together.
+#[derive(Default)]
+pub struct SecretSet {
+    values: Values,
+}
+
+impl SecretSet {
+    /// Adds the Secret manifests of a configuration, and says what is wrong
+    /// with them.
+    pub fn add_objects(&mut self, objects: &Objects) -> Vec<Diagnostic> {
+        let mut diagnostics = Vec::new();
+        for (key, object) in &objects.secrets {
+            let mut values = HashMap::new();
+            for (name, encoded) in &object.value.data {
+                let compact: String = encoded.split_ascii_whitespace().collect();
+                match BASE64.decode(compact.as_bytes()) {
+                    Ok(bytes) => {
+                        values.insert(name.clone(), SecretValue::new(bytes));
+                    }
+                    Err(_) => diagnostics.push(object.origin.error(
+                        &format!("/data/{name}"),
+                        format!("{key}: `{name}` is no base64; plain text goes under stringData"),
+                    )),
+                }
+            }
+            for (name, text) in &object.value.string_data {
+                values.insert(name.clone(), SecretValue::new(text.clone().into_bytes()));
+            }
+            self.values
+                .insert((key.namespace.clone(), key.name.clone()), values);
+        }
+        diagnostics
+    }
+
+    /// Adds a folder of secrets: `NAME/KEY` files, or `NAMESPACE/NAME/KEY`. A
+    /// line break at the end of a file is its editor's and no part of the
+    /// secret. A Secret of the same name from a manifest is replaced.
+    pub fn add_folder(&mut self, folder: &Path) -> Result<(), FolderError> {
+        for (name, path) in subfolders(folder)? {
+            let (files, inner) = children(&path)?;
+            if !files.is_empty() {
+                self.add_keys(DEFAULT_NAMESPACE, &name, files)?;
+            }
+            for (secret, path) in inner {
+                let (files, _) = children(&path)?;
+                self.add_keys(&name, &secret, files)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_keys(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        files: Vec<(String, PathBuf)>,
+    ) -> Result<(), FolderError> {
+        let mut keys = HashMap::with_capacity(files.len());
+        for (key, path) in files {
+            keys.insert(key, read_value(&path)?);
+        }
+        let at = (namespace.to_owned(), name.to_owned());
+        self.values.insert(at, keys);
+        Ok(())
+    }
+}
+
+/// A folder of secrets that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {source}")]
+pub struct FolderError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+type Named = Vec<(String, PathBuf)>;
+
+fn subfolders(folder: &Path) -> Result<Named, FolderError> {
+    children(folder).map(|(_, folders)| folders)
+}
+
+/// Files and folders directly below `folder`. Hidden ones are left out: a
+/// mounted Secret keeps its older versions there.
+fn children(folder: &Path) -> Result<(Named, Named), FolderError> {
+    let fail = |source| FolderError {
+        path: folder.to_owned(),
+        source,
+    };
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') {
+            continue;
+        }
+        let name = name.into_owned();
+        // Follows links: mounted Secrets consist of them.
+        match fs::metadata(&path) {
+            Ok(meta) if meta.is_dir() => folders.push((name, path)),
+            Ok(_) => files.push((name, path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(fail(error)),
+        }
+    }
+    Ok((files, folders))
+}
+
+fn read_value(path: &Path) -> Result<SecretValue, FolderError> {
+    let fail = |source| FolderError {
+        path: path.to_owned(),
+        source,
+    };
+    if fs::metadata(path).map_err(fail)?.len() > SECRET_BYTES {
+        let message = format!("larger than {SECRET_BYTES} bytes, which no secret is");
+        return Err(fail(io::Error::new(io::ErrorKind::FileTooLarge, message)));
+    }
+    let mut bytes = fs::read(path).map_err(fail)?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    Ok(SecretValue::new(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(namespace: &str, name: &str, key: &str) -> SecretKeyRef {
+        SecretKeyRef {
+            namespace: namespace.into(),
+            name: name.into(),
+            key: key.into(),
+        }
+    }
+
+    fn found(store: &SecretStore, at: &SecretKeyRef) -> Option<Vec<u8>> {
+        match store.find(at) {
+            SecretLookup::Found(value) => Some(value.expose().to_vec()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn manifests_give_secrets_in_base64_and_as_text() {
+        let mut objects = Objects::default();
+        let text = "{apiVersion: v1, kind: Secret, metadata: {name: s}, \
+                     data: {a: aHVudGVyMg==, bad: '%'}, stringData: {b: plain}}";
+        objects.read_file("s.yaml", text);
+        let mut set = SecretSet::default();
+        let diagnostics = set.add_objects(&objects);
+        assert_eq!(diagnostics.len(), 1);
+        assert!(diagnostics[0].message.contains("`bad` is no base64"));
+        let store = SecretStore::new();
+        store.replace(set);
+        assert_eq!(
+            found(&store, &at("default", "s", "a")),
+            Some(b"hunter2".into())
+        );
+        assert_eq!(
+            found(&store, &at("default", "s", "b")),
+            Some(b"plain".into())
+        );
+        let missing = store.find(&at("default", "s", "c"));
+        assert!(matches!(missing, SecretLookup::NoKey));
+        let missing = store.find(&at("default", "t", "a"));
+        assert!(matches!(missing, SecretLookup::NoSecret));
+    }
+
+    #[test]
+    fn a_store_that_was_not_read_yet_says_so() {
+        let store = SecretStore::new();
+        let lookup = store.find(&at("default", "s", "a"));
+        assert!(matches!(lookup, SecretLookup::NotSynced));
+    }
+
+    #[test]
+    fn folders_give_secrets_with_and_without_a_namespace() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("hook/token", "one\n");
+        write("ci/hook/token", "two");
+        write("ci/hook/.hidden", "old");
+        write("ci/hook/lines", "a\n\n");
+        let mut set = SecretSet::default();
+        set.add_folder(root.path()).unwrap();
+        let store = SecretStore::new();
+        store.replace(set);
+        assert_eq!(
+            found(&store, &at("default", "hook", "token")),
+            Some(b"one".into())
+        );
+        assert_eq!(
+            found(&store, &at("ci", "hook", "token")),
+            Some(b"two".into())
+        );
+        assert_eq!(
+            found(&store, &at("ci", "hook", "lines")),
+            Some(b"a\n".into())
+        );
+        assert_eq!(found(&store, &at("ci", "hook", ".hidden")), None);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let mut set = SecretSet::default();
+        let error = set.add_folder(Path::new("/nowhere/secrets")).unwrap_err();
+        assert!(error.to_string().starts_with("/nowhere/secrets"), "{error}");
+    }
+}
