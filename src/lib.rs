@@ -7,11 +7,16 @@
 
 pub mod model;
 pub mod api;
+pub mod ingress;
+pub mod pipeline;
 pub mod verify;
 pub mod intercept;
 pub mod bind;
 pub mod render;
 pub mod act;
 pub mod journal;
+pub mod worker;
 pub mod catalog;
 pub mod secrets;
+pub mod telemetry;
+pub mod clock;

@@ -1,0 +1,19 @@
+//! Bytes from strangers, and what they are told.
+//!
+//! In: connections. Out: a `RawEvent` for the spine, and honest answers. All
+//! bounds of what a stranger may cause stand in `limits`, the only reader of
+//! bodies in `body`, the only table from outcomes to statuses in `respond`.
+
+mod body;
+mod budget;
+mod flood;
+mod handler;
+pub mod limits;
+mod respond;
+mod route;
+pub mod server;
+
+pub use budget::Budget;
+pub use handler::{Ingress, router};
+pub use respond::preview;
+pub use route::{Target, request_url, target};

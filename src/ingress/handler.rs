@@ -1,0 +1,269 @@
+//! What a request means: which listener it is for, what its triggers make of
+//! it, and what its sender is told once that is durable.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Response};
+use axum::routing::any;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::catalog::{Catalog, Listener};
+use crate::clock::unix_ms;
+use crate::model::event::RawEvent;
+use crate::model::headers::Headers;
+use crate::model::ids::EventId;
+use crate::model::secret::Secrets;
+use crate::model::verdict::Reason;
+use crate::pipeline::{Accepted, Gate, judge};
+use crate::telemetry::Metrics;
+use crate::telemetry::happening::{Happening, JournalFailed, RequestAnswered, TriggerJudged};
+use crate::worker::Worker;
+
+use super::body::{self, Received};
+use super::budget::{Budget, Share};
+use super::flood::Floods;
+use super::limits::{JUDGED_ASIDE_FROM, Limits};
+use super::respond::{answer, journal_reason, refusal};
+use super::route::{Target, request_url, target};
+
+/// Everything that answering a request takes.
+pub struct Ingress {
+    /// The bounds.
+    pub limits: Limits,
+    /// What is in force.
+    pub catalog: Arc<Catalog>,
+    /// The secrets that are known.
+    pub secrets: Arc<dyn Secrets>,
+    /// The accept lane.
+    pub gate: Arc<Gate>,
+    /// Performs what is accepted.
+    pub worker: Arc<Worker>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Bytes in memory.
+    pub budget: Budget,
+    /// `namespace/name` of the listener under `/`.
+    pub default_listener: Option<String>,
+    /// Owns the tasks that finish what a sender who hangs up has begun.
+    pub tasks: TaskTracker,
+    floods: Floods,
+}
+
+impl Ingress {
+    /// An ingress with these parts.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of the gateway, named where they are wired"
+    )]
+    pub fn new(
+        limits: Limits,
+        catalog: Arc<Catalog>,
+        secrets: Arc<dyn Secrets>,
+        gate: Arc<Gate>,
+        worker: Arc<Worker>,
+        metrics: Arc<Metrics>,
+        budget: Budget,
+        default_listener: Option<String>,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            floods: Floods::new(limits.refusals_per_second),
+            limits,
+            catalog,
+            secrets,
+            gate,
+            worker,
+            metrics,
+            budget,
+            default_listener,
+            tasks,
+        })
+    }
+}
+
+/// The routes of the ingress: `/live`, and everything else is for a listener.
+pub fn router(ingress: Arc<Ingress>) -> Router {
+    Router::new()
+        .route("/live", any(|| async { "ok" }))
+        .fallback(any(handle))
+        .with_state(ingress)
+}
+
+/// One request while it is answered.
+struct Exchange {
+    began: Instant,
+    fresh: Uuid,
+    bytes: usize,
+}
+
+async fn handle(State(ingress): State<Arc<Ingress>>, request: Request) -> Response<Body> {
+    let mut exchange = Exchange {
+        began: Instant::now(),
+        fresh: Uuid::now_v7(),
+        bytes: 0,
+    };
+    let fresh = EventId(exchange.fresh);
+    let limit = ingress.limits.total_time;
+    let answered = timeout(limit, ingress.exchange(request, &mut exchange)).await;
+    let (response, event, listener, reason) = match answered {
+        Ok(Ok(answered)) => answered,
+        Ok(Err((reason, listener))) => (refusal(fresh, reason), fresh, listener, Some(reason)),
+        Err(_) => {
+            let reason = Reason::RequestTimeout;
+            (refusal(fresh, reason), fresh, None, Some(reason))
+        }
+    };
+    let happening = RequestAnswered {
+        event,
+        listener: listener.as_ref().map(|listener| &listener.id),
+        status: response.status().as_u16(),
+        reason,
+        bytes: exchange.bytes,
+        took: exchange.began.elapsed(),
+    };
+    happening.emit(&ingress.metrics);
+    response
+}
+
+type Answered = (
+    Response<Body>,
+    EventId,
+    Option<Arc<Listener>>,
+    Option<Reason>,
+);
+type Refused = (Reason, Option<Arc<Listener>>);
+
+impl Ingress {
+    async fn exchange(
+        self: &Arc<Self>,
+        request: Request,
+        exchange: &mut Exchange,
+    ) -> Result<Answered, Refused> {
+        let (head, body) = request.into_parts();
+        let (listener, rest) = self.listener(&head).ok_or((Reason::NotFound, None))?;
+        let refuse = |reason| (reason, Some(Arc::clone(&listener)));
+        if head.method != Method::POST {
+            return Err(refuse(Reason::MethodNotAllowed));
+        }
+        let received = body::read(&head.headers, body, &self.limits, &self.budget).await;
+        let Received { bytes, share } = received.map_err(refuse)?;
+        exchange.bytes = bytes.len();
+        let raw = RawEvent {
+            method: head.method.as_str().to_owned(),
+            url: request_url(&rest),
+            headers: headers(&head.headers),
+            body: bytes,
+        };
+        // A task of its own: a sender who hangs up between the commit and the
+        // hand-over must not leave a delivery that nobody performs.
+        let (ingress, for_task) = (Arc::clone(self), Arc::clone(&listener));
+        let fresh = exchange.fresh;
+        let admitted = self
+            .tasks
+            .spawn(async move { ingress.admit(for_task, raw, fresh, share).await })
+            .await
+            .unwrap_or(Err(Reason::Internal));
+        let accepted = admitted.map_err(refuse)?;
+        let (response, reason) = answer(&listener, &accepted);
+        let flooded = response.status() == axum::http::StatusCode::UNAUTHORIZED
+            && self
+                .floods
+                .refused(&listener.id.to_string(), Instant::now());
+        if flooded {
+            return Err(refuse(Reason::Flood));
+        }
+        Ok((response, accepted.event, Some(listener), reason))
+    }
+
+    fn listener(&self, head: &Parts) -> Option<(Arc<Listener>, String)> {
+        let snapshot = self.catalog.snapshot();
+        let asked = head.uri.path_and_query().map_or("", |asked| asked.as_str());
+        match target(asked) {
+            Target::Listener { path, rest } => {
+                Some((Arc::clone(snapshot.listener(path)?), rest.to_owned()))
+            }
+            Target::Root => {
+                let listener = match &self.default_listener {
+                    Some(path) => snapshot.listener(path)?,
+                    None => snapshot.only()?,
+                };
+                Some((Arc::clone(listener), asked.to_owned()))
+            }
+            Target::Nowhere => None,
+        }
+    }
+
+    /// Judges an event, makes durable what is wanted of it, and hands that to
+    /// the worker.
+    async fn admit(
+        self: Arc<Self>,
+        listener: Arc<Listener>,
+        raw: RawEvent,
+        fresh: Uuid,
+        share: Share,
+    ) -> Result<Accepted, Reason> {
+        let request = raw.clone();
+        let mut accepted = if raw.body.len() < JUDGED_ASIDE_FROM {
+            judge(&listener, raw, &*self.secrets, fresh)
+        } else {
+            let (listener, secrets) = (Arc::clone(&listener), Arc::clone(&self.secrets));
+            let judging = move || judge(&listener, raw, &*secrets, fresh);
+            let judged = tokio::task::spawn_blocking(judging).await;
+            judged.map_err(|_| Reason::Internal)?
+        };
+        let admitted = self
+            .gate
+            .admit(
+                &mut accepted,
+                &listener,
+                &request,
+                unix_ms(),
+                Uuid::now_v7(),
+            )
+            .await;
+        let held = admitted.map_err(|error| {
+            let what = "an accepted event";
+            JournalFailed {
+                what,
+                error: &error,
+            }
+            .emit(&self.metrics);
+            journal_reason(&error)
+        })?;
+        for judgement in &accepted.judgements {
+            let happening = TriggerJudged {
+                event: accepted.event,
+                trigger: &judgement.trigger,
+                verdict: judgement.verdict,
+                reason: judgement.reason,
+                detail: judgement.findings.last().and_then(|f| f.detail.as_deref()),
+                duplicate: judgement.earlier().is_some(),
+            };
+            happening.emit(&self.metrics);
+        }
+        if !held.is_empty() {
+            self.worker.take(held, share, self.budget.is_tight()).await;
+        }
+        Ok(accepted)
+    }
+}
+
+/// The headers as the model has them. Bytes that are no UTF-8 are replaced:
+/// nothing that anybody compares has such.
+fn headers(map: &HeaderMap) -> Headers {
+    let mut headers = Headers::new();
+    for (name, value) in map {
+        // Go's server takes it out of the map, and expressions rely on that.
+        if name != axum::http::header::HOST {
+            headers.append(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
+        }
+    }
+    headers
+}

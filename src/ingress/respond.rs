@@ -1,0 +1,276 @@
+//! What the sender is told: the one table from outcomes to statuses, and the
+//! bodies of answers.
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::catalog::Listener;
+use crate::journal::JournalError;
+use crate::model::ids::EventId;
+use crate::model::verdict::{Reason, Verdict};
+use crate::pipeline::{Accepted, Answer, Judgement};
+
+use super::limits::{ANSWER_ROWS, RETRY_AFTER_SECONDS};
+
+/// The status of a request that is not accepted. The table names every reason
+/// that a request as a whole can have; a trigger's own reasons never decide.
+pub(super) fn status(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::BodyEmpty
+        | Reason::BodyNotJson
+        | Reason::BodyNotObject
+        | Reason::FormWithoutPayload
+        | Reason::BodyIncomplete => StatusCode::BAD_REQUEST,
+        Reason::NotThisSender
+        | Reason::SignatureMissing
+        | Reason::SignatureMalformed
+        | Reason::SignatureMismatch
+        | Reason::TokenMissing
+        | Reason::TokenMismatch
+        | Reason::SecretComparisonFalse => StatusCode::UNAUTHORIZED,
+        Reason::NotFound => StatusCode::NOT_FOUND,
+        Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Reason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Reason::EncodingUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Reason::Flood => StatusCode::TOO_MANY_REQUESTS,
+        Reason::Overloaded
+        | Reason::JournalUnavailable
+        | Reason::DeferredQuota
+        | Reason::RequestTimeout
+        | Reason::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Reason::SecretMissing
+        | Reason::SecretKeyMissing
+        | Reason::SecretEmpty
+        | Reason::SecretsNotSynced
+        | Reason::Ping
+        | Reason::EventNotListed
+        | Reason::ActionNotListed
+        | Reason::RepositoryNotListed
+        | Reason::OwnerNotListed
+        | Reason::ProjectNotListed
+        | Reason::BranchNotListed
+        | Reason::TagNotListed
+        | Reason::PathsNotListed
+        | Reason::PathsIgnored
+        | Reason::ActorNotListed
+        | Reason::LabelNotListed
+        | Reason::DraftMismatch
+        | Reason::SenderUnknown
+        | Reason::FilterFalse
+        | Reason::CelFailed
+        | Reason::CelExhausted
+        | Reason::OverlayFailed
+        | Reason::BadConfig
+        | Reason::BindFailed
+        | Reason::BindExhausted
+        | Reason::DuplicateParam
+        | Reason::RenderFailed
+        | Reason::ManifestTooLarge
+        | Reason::NameTaken
+        | Reason::ManifestInvalid
+        | Reason::SinkUnavailable
+        | Reason::RetriesExhausted
+        | Reason::Duplicate
+        | Reason::TriggerMissing
+        | Reason::TriggerDeleted
+        | Reason::DeferredExpired => StatusCode::ACCEPTED,
+    }
+}
+
+/// The reason that a failing journal gives the request.
+pub(super) fn journal_reason(error: &JournalError) -> Reason {
+    match error {
+        JournalError::Quota => Reason::DeferredQuota,
+        JournalError::Busy => Reason::Overloaded,
+        JournalError::InUse(_)
+        | JournalError::Folder { .. }
+        | JournalError::Damaged { .. }
+        | JournalError::TooNew { .. }
+        | JournalError::Closed
+        | JournalError::Write(_)
+        | JournalError::Record { .. } => Reason::JournalUnavailable,
+    }
+}
+
+/// The answer to a request that is refused as a whole. Strangers learn an id
+/// that they can ask about, and nothing of the listener.
+pub(super) fn refusal(event: EventId, reason: Reason) -> Response<Body> {
+    let status = status(reason);
+    let stranger = matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS
+    );
+    let body = if stranger {
+        json!({ "eventID": event })
+    } else {
+        json!({
+            "eventID": event,
+            "reason": reason.code(),
+            "errorMessage": reason.meaning(),
+        })
+    };
+    let mut response = respond(status, &body);
+    let headers = response.headers_mut();
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        // What is left of the body would be taken for the next request.
+        StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// The answer to an event, and the reason where it is not accepted.
+pub(super) fn answer(listener: &Listener, accepted: &Accepted) -> (Response<Body>, Option<Reason>) {
+    match accepted.answer() {
+        Answer::Unauthorised => {
+            let reason = refused(accepted);
+            (refusal(accepted.event, reason), Some(reason))
+        }
+        Answer::BadBody(reason) => {
+            let (status, body) = preview(listener, accepted);
+            (respond(status, &body), Some(reason))
+        }
+        Answer::Accepted | Answer::Deferred => {
+            let (status, body) = preview(listener, accepted);
+            (respond(status, &body), None)
+        }
+    }
+}
+
+/// Status and body of the answer to an event.
+pub fn preview(listener: &Listener, accepted: &Accepted) -> (StatusCode, Value) {
+    match accepted.answer() {
+        Answer::Accepted | Answer::Deferred => {
+            let body = accepted_body(listener, accepted);
+            (StatusCode::ACCEPTED, Value::Object(body))
+        }
+        Answer::BadBody(reason) => {
+            let mut body = accepted_body(listener, accepted);
+            body.insert("reason".into(), reason.code().into());
+            body.insert("errorMessage".into(), reason.meaning().into());
+            (status(reason), Value::Object(body))
+        }
+        Answer::Unauthorised => {
+            let body = json!({ "eventID": accepted.event });
+            (status(refused(accepted)), body)
+        }
+    }
+}
+
+fn refused(accepted: &Accepted) -> Reason {
+    let mut refused = accepted
+        .judgements
+        .iter()
+        .filter(|j| j.verdict == Verdict::Refused);
+    refused
+        .find_map(|j| j.reason)
+        .unwrap_or(Reason::NotThisSender)
+}
+
+/// The body of an answer to a sender who is known: Tekton's fields, and what
+/// each trigger made of the event.
+fn accepted_body(listener: &Listener, accepted: &Accepted) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("eventListener".into(), listener.id.name.clone().into());
+    body.insert("namespace".into(), listener.id.namespace.clone().into());
+    body.insert("eventListenerUID".into(), listener.uid.clone().into());
+    body.insert("eventID".into(), accepted.event.to_string().into());
+    let rows = accepted.judgements.iter().take(ANSWER_ROWS).map(row);
+    body.insert("triggers".into(), rows.collect());
+    if accepted.judgements.len() > ANSWER_ROWS {
+        body.insert("verdicts".into(), counts(&accepted.judgements).into());
+    }
+    if accepted.is_duplicate() {
+        body.insert("duplicate".into(), true.into());
+        let advice = "accepted before under this delivery id; to run it again, send it under a \
+                      new id, or put `tripline.dev/redelivery: rerun` on the trigger";
+        body.insert("message".into(), advice.into());
+    }
+    body
+}
+
+fn row(judgement: &Judgement) -> Value {
+    let mut row = Map::new();
+    row.insert("name".into(), judgement.name.clone().into());
+    row.insert("verdict".into(), judgement.verdict.as_str().into());
+    if let Some(reason) = judgement.reason {
+        row.insert("reason".into(), reason.code().into());
+    }
+    if let Some((event, state)) = judgement.earlier() {
+        row.insert("duplicate".into(), true.into());
+        row.insert("eventID".into(), event.to_string().into());
+        row.insert("state".into(), state.as_str().into());
+    }
+    Value::Object(row)
+}
+
+fn counts(judgements: &[Judgement]) -> Map<String, Value> {
+    Verdict::ALL
+        .into_iter()
+        .map(|verdict| {
+            let count = judgements.iter().filter(|j| j.verdict == verdict).count();
+            (verdict.as_str().to_owned(), count)
+        })
+        .filter(|(_, count)| *count > 0)
+        .map(|(verdict, count)| (verdict, count.into()))
+        .collect()
+}
+
+fn respond(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut text = body.to_string();
+    text.push('\n');
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_of_a_refusal_says_what_its_sender_may_know() {
+        let event = EventId(uuid::Uuid::from_u128(1));
+        for &reason in Reason::ALL {
+            let status = status(reason);
+            if status == StatusCode::ACCEPTED {
+                continue;
+            }
+            let response = refusal(event, reason);
+            assert_eq!(response.status(), status);
+            let retry = response.headers().contains_key(RETRY_AFTER);
+            let busy = [
+                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::TOO_MANY_REQUESTS,
+            ];
+            assert_eq!(retry, busy.contains(&status), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_filtered_event_is_never_an_error() {
+        for reason in [
+            Reason::Ping,
+            Reason::EventNotListed,
+            Reason::RepositoryNotListed,
+            Reason::FilterFalse,
+            Reason::CelFailed,
+        ] {
+            assert_eq!(status(reason), StatusCode::ACCEPTED);
+        }
+    }
+}

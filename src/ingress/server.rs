@@ -1,0 +1,124 @@
+//! Sockets: who may connect, how long he may take, and how it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::limits::Limits;
+
+/// How long to leave `accept` alone after it failed, most likely for want of
+/// file descriptors.
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// A port with something behind it.
+pub struct Server {
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+}
+
+impl Server {
+    /// Listens on `address`. `flag` is what changes the address, for the error.
+    pub async fn bind(
+        address: &str,
+        flag: &str,
+        router: Router,
+        limits: Limits,
+    ) -> Result<Self, BindError> {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| BindError {
+                address: address.to_owned(),
+                flag: flag.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            listener,
+            router,
+            limits,
+        })
+    }
+
+    /// The address that it listens on; a port of 0 has become a real one.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop`, then takes no more connections and lets those
+    /// that are open finish what they have begun.
+    pub async fn run(self, stop: CancellationToken) {
+        let connections = Arc::new(Semaphore::new(self.limits.connections));
+        let graceful = GracefulShutdown::new();
+        loop {
+            // A connection that is one too many waits in the kernel's queue.
+            let slot = tokio::select! {
+                () = stop.cancelled() => break,
+                slot = Arc::clone(&connections).acquire_owned() => slot,
+            };
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(AFTER_FAILURE).await;
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            let connection = plaintext(stream, self.router.clone(), &self.limits);
+            let watched = graceful.watch(connection);
+            spawn(async move {
+                // A peer that breaks off is no news.
+                let _ = watched.await;
+                drop(slot);
+            });
+        }
+        drop(self.listener);
+        graceful.shutdown().await;
+    }
+}
+
+/// HTTP/1.1 in the clear. The builder that guesses the protocol has no timeout
+/// while it guesses; a TLS port would choose its builder from ALPN here.
+fn plaintext<S>(
+    stream: S,
+    router: Router,
+    limits: &Limits,
+) -> http1::Connection<TokioIo<S>, TowerToHyperService<Router>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.head)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the task ends with its connection, which has timeouts and is watched for shutdown"
+)]
+fn spawn(connection: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(connection);
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; {flag} ADDRESS chooses another one")]
+pub struct BindError {
+    address: String,
+    flag: String,
+    source: io::Error,
+}

@@ -1,0 +1,133 @@
+//! The worker's lane: bind, render, commit, act.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::act::{ActError, Action, Effect};
+use crate::bind::{self, BindError, BodyView};
+use crate::catalog::Trigger;
+use crate::journal::{Journal, JournalError, Rendered};
+use crate::model::event::VerifiedEvent;
+use crate::model::headers::Headers;
+use crate::model::ids::{DeliveryId, EventId};
+use crate::model::verdict::Reason;
+use crate::render::{self, Origin, RenderError};
+
+/// One delivery, with everything that performing it takes.
+pub struct Work<'a> {
+    /// Its number.
+    pub id: DeliveryId,
+    /// The event that it stands for.
+    pub event_id: EventId,
+    /// The event.
+    pub event: &'a VerifiedEvent,
+    /// Its headers without credentials.
+    pub headers: &'a Headers,
+    /// The trigger that matched it.
+    pub trigger: &'a Trigger,
+    /// What interceptors added.
+    pub extensions: &'a Map<String, Value>,
+    /// What an earlier attempt has committed.
+    pub rendered: Option<Rendered>,
+}
+
+/// Why a delivery could not be performed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A parameter could not be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A resource could not be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// What was rendered could not be written down.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// An effect failed.
+    #[error(transparent)]
+    Act(#[from] ActError),
+}
+
+impl Failure {
+    /// The reason to record.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Bind(error) => error.reason(),
+            Self::Render(error) => error.reason(),
+            Self::Journal(_) => Reason::JournalUnavailable,
+            Self::Act(error) => error.reason(),
+        }
+    }
+
+    /// The stage that failed.
+    pub fn stage(&self) -> &'static str {
+        match self {
+            Self::Bind(_) => "bind",
+            Self::Render(_) => "render",
+            Self::Journal(_) => "commit",
+            Self::Act(_) => "act",
+        }
+    }
+
+    /// Whether the same delivery may work another time.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Bind(_) | Self::Render(_) => false,
+            Self::Journal(_) => true,
+            Self::Act(error) => error.may_pass(),
+        }
+    }
+}
+
+/// Binds and renders: everything before the first effect.
+pub fn prepare(work: &Work<'_>) -> Result<Rendered, Failure> {
+    let event_id = work.event_id.to_string();
+    let scope = bind::Scope {
+        body: match work.event.body() {
+            Ok(body) => BodyView::Json(body),
+            Err(reason) => BodyView::Invalid(reason.meaning()),
+        },
+        headers: work.headers,
+        extensions: work.extensions,
+        event_id: &event_id,
+    };
+    let trigger = work.trigger;
+    let source = &trigger.source;
+    let params = bind::bind(&trigger.bindings, &scope, &source.template.params)?;
+    let origin = Origin {
+        event: work.event_id,
+        trigger: &source.id,
+        listener: &source.listener,
+        trigger_name: &source.name,
+        namespace: &source.namespace,
+        uid: work.event_id.uid_for(&source.id),
+    };
+    let rendered = render::render(&trigger.template, &params, &origin)?;
+    Ok(Rendered {
+        params,
+        manifests: rendered.manifests,
+    })
+}
+
+/// Performs a delivery. What it makes is committed before the first effect; a
+/// later attempt enters after that line and never renders again.
+pub async fn perform(
+    mut work: Work<'_>,
+    journal: &dyn Journal,
+    action: &dyn Action,
+) -> Result<Vec<Effect>, Failure> {
+    let rendered = match work.rendered.take() {
+        Some(rendered) => Arc::new(rendered),
+        None => {
+            let rendered = Arc::new(prepare(&work)?);
+            journal.commit(work.id, Arc::clone(&rendered)).await?;
+            rendered
+        }
+    };
+    let mut effects = Vec::with_capacity(rendered.manifests.len());
+    for manifest in &rendered.manifests {
+        effects.push(action.perform(manifest).await?);
+    }
+    Ok(effects)
+}

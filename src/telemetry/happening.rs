@@ -1,0 +1,238 @@
+//! The happenings: one struct each, with its line and its metrics.
+
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+
+use crate::model::ids::{DeliveryId, EventId, ListenerId, TriggerId};
+use crate::model::verdict::{DeliveryState, Reason, Verdict};
+
+use super::metrics::{Ended, Judged, Metrics, Outcome, Status};
+
+/// Something that whoever runs the gateway may want to know.
+pub trait Happening {
+    /// Writes the line and counts.
+    fn emit(&self, metrics: &Metrics);
+}
+
+/// A request was answered.
+pub struct RequestAnswered<'a> {
+    /// The id that the answer carries.
+    pub event: EventId,
+    /// Namespace and name of the listener, where there is one.
+    pub listener: Option<&'a ListenerId>,
+    /// The status.
+    pub status: u16,
+    /// Why, where it was not accepted.
+    pub reason: Option<Reason>,
+    /// Bytes of the body.
+    pub bytes: usize,
+    /// From the head of the request to the answer.
+    pub took: Duration,
+}
+
+impl Happening for RequestAnswered<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics
+            .requests
+            .get_or_create(&Status::of(self.status))
+            .inc();
+        metrics.request_seconds.observe(self.took.as_secs_f64());
+        let listener = self.listener.map(ToString::to_string).unwrap_or_default();
+        let reason = self.reason.map_or("", Reason::code);
+        let (status, bytes, event) = (self.status, self.bytes, self.event);
+        let took_us = self.took.as_micros();
+        match status {
+            // Strangers must not be able to fill the disk with lines.
+            401 | 404 | 405 | 429 => {
+                debug!(%event, listener, status, reason, bytes, took_us, "request refused");
+            }
+            200..=299 => debug!(%event, listener, status, bytes, took_us, "request accepted"),
+            _ => warn!(%event, listener, status, reason, bytes, took_us, "request not accepted"),
+        }
+    }
+}
+
+/// A trigger looked at an event.
+pub struct TriggerJudged<'a> {
+    /// The event.
+    pub event: EventId,
+    /// The trigger.
+    pub trigger: &'a TriggerId,
+    /// What it made of it.
+    pub verdict: Verdict,
+    /// Why, where there is a reason.
+    pub reason: Option<Reason>,
+    /// What was compared with what.
+    pub detail: Option<&'a str>,
+    /// Whether its delivery was accepted before.
+    pub duplicate: bool,
+}
+
+impl Happening for TriggerJudged<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics
+            .verdicts
+            .get_or_create(&Judged::of(self.verdict, self.reason))
+            .inc();
+        if self.duplicate {
+            metrics.duplicates.inc();
+        }
+        let reason = self.reason.map_or("", Reason::code);
+        let detail = self.detail.unwrap_or_default();
+        let (event, trigger, verdict) = (self.event, self.trigger, self.verdict);
+        let duplicate = self.duplicate;
+        match verdict {
+            Verdict::Matched => info!(%event, %trigger, %verdict, duplicate, "trigger matched"),
+            Verdict::Failed | Verdict::Deferred => {
+                warn!(%event, %trigger, %verdict, reason, detail, "trigger could not decide");
+            }
+            _ => debug!(%event, %trigger, %verdict, reason, detail, "trigger did not match"),
+        }
+    }
+}
+
+/// An attempt to perform a delivery has ended.
+pub struct DeliveryAttempted<'a> {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The event that it stands for.
+    pub event: EventId,
+    /// The trigger.
+    pub trigger: &'a TriggerId,
+    /// The state that the attempt left it in.
+    pub state: DeliveryState,
+    /// Why, where there is a reason.
+    pub reason: Option<Reason>,
+    /// The failure in a sentence.
+    pub detail: Option<&'a str>,
+    /// Objects that were made.
+    pub objects: usize,
+    /// Since it was accepted.
+    pub age: Duration,
+}
+
+impl Happening for DeliveryAttempted<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics
+            .deliveries
+            .get_or_create(&Ended::of(self.state, self.reason))
+            .inc();
+        metrics.objects.inc_by(self.objects as u64);
+        if self.state.is_final() {
+            metrics.delivery_seconds.observe(self.age.as_secs_f64());
+        }
+        let reason = self.reason.map_or("", Reason::code);
+        let detail = self.detail.unwrap_or_default();
+        let (delivery, event, trigger, state) =
+            (self.delivery, self.event, self.trigger, self.state);
+        let objects = self.objects;
+        match state {
+            DeliveryState::Done => info!(%delivery, %event, %trigger, objects, "delivery done"),
+            DeliveryState::Dead => {
+                error!(%delivery, %event, %trigger, reason, detail, "delivery given up");
+            }
+            _ => {
+                warn!(%delivery, %event, %trigger, %state, reason, detail, "delivery not done yet")
+            }
+        }
+    }
+}
+
+/// An event that waited for its verification has been decided, or given up.
+pub struct DeferralSettled<'a> {
+    /// The event.
+    pub event: EventId,
+    /// The trigger that it waited for.
+    pub trigger: &'a TriggerId,
+    /// What the trigger makes of it now.
+    pub verdict: Verdict,
+    /// Why, where there is a reason.
+    pub reason: Option<Reason>,
+}
+
+impl Happening for DeferralSettled<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics
+            .verdicts
+            .get_or_create(&Judged::of(self.verdict, self.reason))
+            .inc();
+        let reason = self.reason.map_or("", Reason::code);
+        let (event, trigger, verdict) = (self.event, self.trigger, self.verdict);
+        info!(%event, %trigger, %verdict, reason, "waiting event decided");
+    }
+}
+
+/// The configuration was read.
+pub struct ConfigLoaded {
+    /// Listeners in force.
+    pub listeners: usize,
+    /// Triggers in force.
+    pub triggers: usize,
+    /// Mistakes.
+    pub errors: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Happening for ConfigLoaded {
+    fn emit(&self, metrics: &Metrics) {
+        let outcome = if self.errors == 0 {
+            "good"
+        } else {
+            "with_errors"
+        };
+        metrics.reloads.get_or_create(&Outcome::of(outcome)).inc();
+        metrics
+            .config_errors
+            .set(i64::try_from(self.errors).unwrap_or(i64::MAX));
+        let (listeners, triggers, errors) = (self.listeners, self.triggers, self.errors);
+        let took_ms = self.took.as_millis();
+        if errors == 0 {
+            info!(listeners, triggers, took_ms, "configuration loaded");
+        } else {
+            warn!(
+                listeners,
+                triggers,
+                errors,
+                took_ms,
+                "configuration loaded with errors; what is bad keeps its last good version"
+            );
+        }
+    }
+}
+
+/// A mistake in the configuration.
+pub struct ConfigMistake<'a> {
+    /// `file:line:col: message`.
+    pub diagnostic: &'a str,
+}
+
+impl Happening for ConfigMistake<'_> {
+    fn emit(&self, _: &Metrics) {
+        error!("{}", self.diagnostic);
+    }
+}
+
+/// The journal could not be written.
+pub struct JournalFailed<'a> {
+    /// What was to be written.
+    pub what: &'static str,
+    /// What the journal says.
+    pub error: &'a crate::journal::JournalError,
+}
+
+impl Happening for JournalFailed<'_> {
+    fn emit(&self, _: &Metrics) {
+        error!(what = self.what, "{}", self.error);
+    }
+}
+
+/// How many connections there are.
+pub struct Connections(pub i64);
+
+impl Happening for Connections {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.connections.set(self.0);
+    }
+}

@@ -1,0 +1,255 @@
+//! Performs what was accepted.
+//!
+//! In: deliveries, handed over by the accept lane or leased from the journal.
+//! Out: effects, and a record of each attempt. A delivery that was handed over
+//! never touches the database to be read; whatever cannot be held in memory is
+//! given back and leased when there is room. Events that wait for their
+//! verification are looked at again whenever something has changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::act::Action;
+use crate::catalog::Catalog;
+use crate::clock::unix_ms;
+use crate::journal::progress::RetryPolicy;
+use crate::journal::{Journal, JournalError};
+use crate::model::secret::Secrets;
+use crate::pipeline::{Gate, Held};
+use crate::telemetry::Metrics;
+use crate::telemetry::happening::{Happening, JournalFailed};
+
+mod attempt;
+mod deferred;
+mod revisions;
+
+/// Deliveries that are performed at once.
+const SLOTS: usize = 64;
+
+/// Deliveries that wait in memory for a slot.
+const QUEUE: usize = 1024;
+
+/// How often events that wait for their verification are looked at when
+/// nothing seems to have changed, and old keys are forgotten.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long to leave the journal alone after it failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// What a held delivery keeps alive besides itself: its part of the budget for
+/// bodies.
+pub trait Kept: Send + Sync + 'static {}
+
+impl<T: Send + Sync + 'static> Kept for T {}
+
+/// Performs deliveries.
+pub struct Worker {
+    parts: Parts,
+    queue: mpsc::Sender<Queued>,
+    wake: Notify,
+    slots: Arc<Semaphore>,
+    tasks: TaskTracker,
+    revisions: revisions::Revisions,
+}
+
+/// What a worker is made of.
+pub struct Parts {
+    /// The accept lane, whose journal it works on.
+    pub gate: Arc<Gate>,
+    /// What is in force.
+    pub catalog: Arc<Catalog>,
+    /// The secrets that are known.
+    pub secrets: Arc<dyn Secrets>,
+    /// Where objects go.
+    pub action: Arc<dyn Action>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// How often something is tried.
+    pub policy: RetryPolicy,
+    /// How long an event may wait for its verification.
+    pub deferred_for: Duration,
+}
+
+struct Queued {
+    held: Held,
+    _kept: Arc<dyn Kept>,
+}
+
+/// The end of the queue that [`Worker::run`] works on.
+pub struct Queue(mpsc::Receiver<Queued>);
+
+impl Worker {
+    /// A worker, and the queue that its [`Worker::run`] takes.
+    pub fn new(parts: Parts) -> (Arc<Self>, Queue) {
+        let (queue, queued) = mpsc::channel(QUEUE);
+        let worker = Self {
+            parts,
+            queue,
+            wake: Notify::new(),
+            slots: Arc::new(Semaphore::new(SLOTS)),
+            tasks: TaskTracker::new(),
+            revisions: revisions::Revisions::default(),
+        };
+        (Arc::new(worker), Queue(queued))
+    }
+
+    /// Takes deliveries over from the accept lane. `kept` lives as long as
+    /// they do. Where there is no room, or memory is `tight`, they are given
+    /// back to the journal and leased again later.
+    pub async fn take(&self, held: Vec<Held>, kept: impl Kept, tight: bool) {
+        let kept: Arc<dyn Kept> = Arc::new(kept);
+        let mut back = Vec::new();
+        for held in held {
+            let id = held.id;
+            let queued = Queued {
+                held,
+                _kept: Arc::clone(&kept),
+            };
+            if tight || self.queue.try_send(queued).is_err() {
+                back.push(id);
+            }
+        }
+        if back.is_empty() {
+            return;
+        }
+        if let Err(error) = self.journal().hand_back(back).await {
+            self.report("a delivery that is given back", &error);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Works until `stop`, then finishes what has begun and gives the rest
+    /// back.
+    pub async fn run(self: &Arc<Self>, queue: Queue, stop: CancellationToken) {
+        let mut queue = queue.0;
+        let mut changed = self.parts.catalog.changed();
+        let mut look_again = tokio::time::interval(LOOK_AGAIN);
+        let mut next_lease = Some(tokio::time::Instant::now());
+        loop {
+            let due = async {
+                match next_lease {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(queued) = queue.recv() => {
+                    let Some(slot) = self.slot(&stop).await else {
+                        self.give_back(queued).await;
+                        break;
+                    };
+                    self.begin(queued, slot);
+                }
+                () = due => next_lease = self.lease_due(&stop).await,
+                () = self.wake.notified() => next_lease = self.lease_due(&stop).await,
+                _ = changed.changed() => {
+                    self.look_at_deferred().await;
+                    next_lease = self.lease_due(&stop).await;
+                }
+                _ = look_again.tick() => {
+                    self.look_at_deferred().await;
+                    self.tidy().await;
+                }
+            }
+        }
+        queue.close();
+        while let Some(queued) = queue.recv().await {
+            self.give_back(queued).await;
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn slot(&self, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            () = stop.cancelled() => None,
+            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok(),
+        }
+    }
+
+    fn begin(self: &Arc<Self>, queued: Queued, slot: OwnedSemaphorePermit) {
+        let worker = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let Queued { held, _kept } = queued;
+            worker.attempt_held(held).await;
+            drop(slot);
+        });
+    }
+
+    /// Leases what is due as long as there are slots. Gives the time of the
+    /// next look.
+    async fn lease_due(self: &Arc<Self>, stop: &CancellationToken) -> Option<tokio::time::Instant> {
+        loop {
+            let slot = self.slot(stop).await?;
+            // Whoever fills all slots leaves none for what comes in.
+            let limit = self.slots.available_permits() / 2 + 1;
+            let leased = match self.journal().lease(unix_ms(), limit).await {
+                Ok(leased) => leased,
+                Err(error) => {
+                    self.report("what is due", &error);
+                    return Some(tokio::time::Instant::now() + AFTER_FAILURE);
+                }
+            };
+            drop(slot);
+            if leased.is_empty() {
+                return self.next_due().await;
+            }
+            for leased in leased {
+                let Some(slot) = self.slot(stop).await else {
+                    self.hand_back(leased.id).await;
+                    continue;
+                };
+                let worker = Arc::clone(self);
+                self.tasks.spawn(async move {
+                    worker.attempt_leased(leased).await;
+                    drop(slot);
+                });
+            }
+        }
+    }
+
+    async fn next_due(&self) -> Option<tokio::time::Instant> {
+        match self.journal().next_due().await {
+            Ok(None) => None,
+            Ok(Some(due_ms)) => {
+                let wait = u64::try_from(due_ms.saturating_sub(unix_ms())).unwrap_or_default();
+                Some(tokio::time::Instant::now() + Duration::from_millis(wait))
+            }
+            Err(error) => {
+                self.report("when something is due", &error);
+                Some(tokio::time::Instant::now() + AFTER_FAILURE)
+            }
+        }
+    }
+
+    async fn give_back(&self, queued: Queued) {
+        self.hand_back(queued.held.id).await;
+    }
+
+    async fn hand_back(&self, id: crate::model::ids::DeliveryId) {
+        if let Err(error) = self.journal().hand_back(vec![id]).await {
+            self.report("a delivery that is given back", &error);
+        }
+    }
+
+    async fn tidy(&self) {
+        match self.journal().tidy(unix_ms()).await {
+            Ok(_) => {}
+            Err(error) => self.report("old keys", &error),
+        }
+    }
+
+    fn journal(&self) -> &Arc<dyn Journal> {
+        self.parts.gate.journal()
+    }
+
+    fn report(&self, what: &'static str, error: &JournalError) {
+        JournalFailed { what, error }.emit(&self.parts.metrics);
+    }
+}

@@ -1,0 +1,184 @@
+//! One attempt to perform a delivery, and its record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::catalog::{Entry, Trigger};
+use crate::clock::unix_ms;
+use crate::journal::progress::{Happening as Step, Progress};
+use crate::journal::{Attempt, Leased};
+use crate::model::ids::{DeliveryId, EventId, TriggerId};
+use crate::model::verdict::{DeliveryState, Reason};
+use crate::pipeline::{Failure, Held, Work, perform};
+use crate::telemetry::happening::{DeliveryAttempted, Happening};
+use crate::verify;
+
+use super::Worker;
+
+/// What an attempt is made for.
+struct Subject<'a> {
+    id: DeliveryId,
+    event: EventId,
+    trigger: &'a TriggerId,
+    progress: Progress,
+}
+
+/// How an attempt ended.
+struct Ending {
+    step: Step,
+    detail: Option<String>,
+    objects: usize,
+}
+
+impl Worker {
+    /// Attempts a delivery that the accept lane handed over.
+    pub(super) async fn attempt_held(&self, held: Held) {
+        let started_ms = unix_ms();
+        let subject = Subject {
+            id: held.id,
+            event: held.event_id,
+            trigger: held.trigger.id(),
+            progress: Progress::accepted(held.accepted_ms),
+        };
+        let work = Work {
+            id: held.id,
+            event_id: held.event_id,
+            event: &held.event,
+            headers: &held.headers,
+            trigger: &held.trigger,
+            extensions: &held.extensions,
+            rendered: None,
+        };
+        let ending = self.attempt(work).await;
+        self.record(&subject, started_ms, ending).await;
+    }
+
+    /// Attempts a delivery that was leased from the journal.
+    pub(super) async fn attempt_leased(&self, leased: Leased) {
+        let started_ms = unix_ms();
+        let trigger = self.trigger_of(&leased);
+        let event = verify::recall(leased.request.into());
+        let subject = Subject {
+            id: leased.id,
+            event: leased.event,
+            trigger: &leased.trigger,
+            progress: leased.progress,
+        };
+        let ending = match trigger {
+            Err(ending) => ending,
+            Ok(trigger) => {
+                let work = Work {
+                    id: leased.id,
+                    event_id: leased.event,
+                    event: &event,
+                    headers: event.headers(),
+                    trigger: &trigger,
+                    extensions: &leased.extensions,
+                    rendered: leased.rendered,
+                };
+                self.attempt(work).await
+            }
+        };
+        self.record(&subject, started_ms, ending).await;
+    }
+
+    async fn attempt(&self, work: Work<'_>) -> Ending {
+        let performed = perform(work, &**self.journal(), &*self.parts.action).await;
+        match performed {
+            Ok(effects) => Ending {
+                step: Step::Succeeded,
+                detail: None,
+                objects: effects.len(),
+            },
+            Err(failure) => Ending::failed(&failure),
+        }
+    }
+
+    /// The trigger as it was when it matched, unless it is gone.
+    fn trigger_of(&self, leased: &Leased) -> Result<Arc<Trigger>, Ending> {
+        let catalog = &self.parts.catalog;
+        let snapshot = catalog.snapshot();
+        match snapshot.trigger(&leased.listener, &leased.trigger) {
+            Some(Entry::Ready(trigger)) if trigger.revision == leased.revision => {
+                Ok(Arc::clone(trigger))
+            }
+            Some(_) => self.revisions.get(leased).map_err(|message| {
+                let detail = Some(message);
+                Ending::new(Step::FailedForGood(Reason::BadConfig), detail)
+            }),
+            None if catalog.was_deleted(&leased.listener, &leased.trigger) => {
+                Err(Ending::new(Step::TriggerGone, None))
+            }
+            // It may have been deleted while nobody looked, or the configuration
+            // may not be what it should be: waiting loses nothing.
+            None => Err(Ending::new(
+                Step::FailedForNow(Reason::TriggerMissing),
+                None,
+            )),
+        }
+    }
+
+    async fn record(&self, subject: &Subject<'_>, started_ms: i64, ending: Ending) {
+        let ended_ms = unix_ms();
+        let chance = chance(subject.id, subject.progress.attempts);
+        let policy = &self.parts.policy;
+        let progress = subject
+            .progress
+            .after(ending.step, ended_ms, policy, chance);
+        let attempt = Attempt {
+            started_ms,
+            ended_ms,
+            reason: progress.reason,
+            detail: ending.detail.clone(),
+        };
+        let age = ended_ms.saturating_sub(subject.progress.accepted_ms);
+        let happening = DeliveryAttempted {
+            delivery: subject.id,
+            event: subject.event,
+            trigger: subject.trigger,
+            state: progress.state,
+            reason: progress.reason,
+            detail: ending.detail.as_deref(),
+            objects: ending.objects,
+            age: Duration::from_millis(u64::try_from(age).unwrap_or_default()),
+        };
+        happening.emit(&self.parts.metrics);
+        if let Err(error) = self.journal().record(subject.id, attempt, progress).await {
+            // The delivery stays as it is on disk; after a restart it is
+            // performed again, which changes nothing.
+            self.report("what became of a delivery", &error);
+        }
+        if progress.state == DeliveryState::Retrying {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl Ending {
+    fn new(step: Step, detail: Option<String>) -> Self {
+        Self {
+            step,
+            detail,
+            objects: 0,
+        }
+    }
+
+    fn failed(failure: &Failure) -> Self {
+        let step = if failure.may_pass() {
+            Step::FailedForNow(failure.reason())
+        } else {
+            Step::FailedForGood(failure.reason())
+        };
+        Self::new(step, Some(failure.to_string()))
+    }
+}
+
+/// A number from 0 to 1 that differs between deliveries and attempts.
+fn chance(id: DeliveryId, attempts: u32) -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    let drawn = RandomState::new().hash_one((id, attempts));
+    // The upper 53 bits are what a double holds exactly.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
+    let chance = (drawn >> 11) as f64 / (1u64 << 53) as f64;
+    chance
+}
