@@ -1,0 +1,185 @@
+//! `tripline serve`, and what it shares with `quickstart`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::app::{App, Triggers};
+use crate::config::Config;
+use crate::telemetry;
+
+use super::{USAGE, fail, say};
+
+/// Flags of `serve`. What is not given comes from tripline.yaml, from
+/// TRIPLINE_* variables, or has a default.
+#[derive(clap::Args)]
+pub(super) struct ServeArgs {
+    /// Folder or file of triggers; may be given several times [default:
+    /// bindings, templates and deploy/quickstart]
+    #[arg(short, long = "triggers", value_name = "PATH")]
+    triggers: Vec<PathBuf>,
+    /// Folder of secrets: NAME/KEY or NAMESPACE/NAME/KEY files
+    #[arg(long, value_name = "DIR")]
+    secret_dir: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) gateway: GatewayArgs,
+}
+
+/// Flags of everything that runs a gateway.
+#[derive(clap::Args)]
+pub(super) struct GatewayArgs {
+    /// Address for senders [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Address for people [default: 127.0.0.1:9000]
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// Address for probes and metrics [default: 127.0.0.1:9001]
+    #[arg(long, value_name = "ADDRESS")]
+    probe: Option<String>,
+    /// Folder that holds what must survive a restart [default: .tripline]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where objects go: dir:PATH or stdout [default: dir:out]
+    #[arg(long, value_name = "SINK")]
+    sink: Option<String>,
+    /// The journal: sqlite:PATH [default: journal.db in the data folder]
+    #[arg(long, value_name = "JOURNAL")]
+    journal: Option<String>,
+    /// The listener under the path / [default: the only one]
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    default_listener: Option<String>,
+    /// Settings file [default: tripline.yaml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which log lines are written: a level, or directives [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+impl GatewayArgs {
+    /// The settings, flags included.
+    pub(super) fn config(self) -> Result<Config> {
+        let mut config = Config::load(self.config.as_deref())?;
+        let set = |to: &mut String, from: Option<String>| {
+            if let Some(from) = from {
+                *to = from;
+            }
+        };
+        set(&mut config.ingress.listen, self.listen);
+        set(&mut config.admin.listen, self.admin);
+        set(&mut config.probe.listen, self.probe);
+        set(&mut config.sink, self.sink);
+        set(&mut config.journal, self.journal);
+        set(&mut config.log.level, self.log_level);
+        if let Some(data) = self.data {
+            config.data = data;
+        }
+        config.default_listener = self.default_listener.or(config.default_listener);
+        Ok(config)
+    }
+}
+
+/// Runs the gateway until it is told to stop.
+pub(super) fn serve(args: ServeArgs) -> ExitCode {
+    let prepared = prepare(args);
+    let (config, triggers) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return fail(&error, USAGE),
+    };
+    block_on(async {
+        let signals = Signals::new()?;
+        let app = App::start(config, triggers).await?;
+        say(&format!(
+            "listening on http://{} for senders; objects become {}",
+            app.ingress, app.sink
+        ));
+        until_stopped(app, signals).await
+    })
+}
+
+fn prepare(args: ServeArgs) -> Result<(Config, Triggers)> {
+    let named = !args.triggers.is_empty();
+    let mut config = args.gateway.config()?;
+    if named {
+        config.triggers = args.triggers;
+    } else {
+        let defaults = Config::default().triggers;
+        if config.triggers == defaults {
+            config.triggers.retain(|path| path.exists());
+        }
+        if config.triggers.is_empty() {
+            bail!(
+                "there are no triggers: none of {} is here; name a folder with -t PATH, or try `tripline quickstart`",
+                defaults
+                    .iter()
+                    .map(|p| p.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
+        }
+    }
+    for path in &config.triggers {
+        std::fs::metadata(path).with_context(|| format!("triggers: {}", path.display()))?;
+    }
+    config.secret_dirs.extend(args.secret_dir);
+    config.check()?;
+    let triggers = Triggers::Paths(config.triggers.clone());
+    telemetry::init(config.log.format, &config.log.level).map_err(anyhow::Error::msg)?;
+    Ok((config, triggers))
+}
+
+/// Runs a gateway's future to its end. Its status is 0, or 1 with the error.
+pub(super) fn block_on(future: impl Future<Output = Result<ExitCode>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = runtime
+        .context("starting")
+        .and_then(|runtime| runtime.block_on(future));
+    result.unwrap_or_else(|error| fail(&error, 1))
+}
+
+/// Waits for a signal and drains. A second signal ends the wait.
+pub(super) async fn until_stopped(app: App, mut signals: Signals) -> Result<ExitCode> {
+    let interactive = signals.next().await;
+    say("stopping: finishing what was accepted; again to stop at once");
+    tokio::select! {
+        clean = app.drain(interactive) => {
+            if !clean {
+                say("stopped; what was not finished is finished after the next start");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        _ = signals.next() => {
+            say("stopped at once; what was accepted is finished after the next start");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// The signals that end the gateway. To be made before it starts: until then
+/// they end the process.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one; whether somebody at a keyboard sent it.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => false,
+        }
+    }
+}

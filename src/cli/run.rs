@@ -1,0 +1,254 @@
+//! `tripline run`: one event, offline.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::act::stdout::document;
+use crate::catalog::diagnostic::Severity;
+use crate::catalog::{Listener, Snapshot};
+use crate::ingress::{self, Target, target};
+use crate::journal::Rendered;
+use crate::model::event::RawEvent;
+use crate::model::ids::{DeliveryId, EventId};
+use crate::model::verdict::{Reason, Verdict};
+use crate::pipeline::{Accepted, Judgement, Work, judge, prepare};
+use crate::secrets::{SecretSet, SecretStore};
+use crate::verify;
+
+use super::{TriggerFiles, USAGE, check, fail, print, recorded, say};
+
+const FAILED: u8 = 1;
+const NOTHING: u8 = 3;
+const REFUSED: u8 = 4;
+
+/// Flags of `run`.
+#[derive(clap::Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    files: TriggerFiles,
+    /// The recorded request
+    #[arg(short, long, value_name = "FILE.http")]
+    request: PathBuf,
+    /// The listener [default: the one that the request's path names, else the
+    /// only one]
+    #[arg(short, long, value_name = "NAMESPACE/NAME")]
+    listener: Option<String>,
+    /// The event's id [default: as the gateway would give it]
+    #[arg(long, value_name = "UUID")]
+    event_id: Option<Uuid>,
+    /// What is printed: resources as YAML, or everything as JSON
+    #[arg(short, long, value_enum, default_value_t = Output::Yaml)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Yaml,
+    Json,
+}
+
+/// What became of one trigger.
+struct Row {
+    name: String,
+    verdict: Verdict,
+    stage: &'static str,
+    reason: Option<Reason>,
+    detail: Option<String>,
+    rendered: Option<Rendered>,
+}
+
+/// Takes a recorded request through the triggers. Its status is the first
+/// that applies: 2 bad configuration, 1 a trigger failed, 0 something was
+/// rendered, 4 refused, 3 nothing was triggered.
+pub(super) fn run(args: &RunArgs) -> ExitCode {
+    let (listener, mut accepted) = match prepare_run(args) {
+        Ok(prepared) => prepared,
+        Err(error) => return fail(&error, USAGE),
+    };
+    if let Some(id) = args.event_id {
+        accepted.event = EventId(id);
+    }
+    let rows: Vec<Row> = accepted
+        .judgements
+        .iter()
+        .map(|j| row(j, &accepted))
+        .collect();
+    match args.output {
+        Output::Yaml => print_yaml(&rows),
+        Output::Json => print(&format!("{:#}\n", report(&listener, &accepted, &rows))),
+    }
+    for row in &rows {
+        let reason = row.reason.map_or("", Reason::code);
+        let detail = row.detail.as_deref().unwrap_or_default();
+        let name = if row.name.is_empty() {
+            "(unnamed)"
+        } else {
+            &row.name
+        };
+        let line = format!("{name}: {} {reason} {detail}", row.verdict);
+        say(line.trim_end());
+    }
+    ExitCode::from(status(&rows))
+}
+
+fn status(rows: &[Row]) -> u8 {
+    let any = |verdict| rows.iter().any(|row| row.verdict == verdict);
+    if any(Verdict::Failed) || any(Verdict::Deferred) {
+        FAILED
+    } else if any(Verdict::Matched) {
+        0
+    } else if any(Verdict::Refused) {
+        REFUSED
+    } else {
+        NOTHING
+    }
+}
+
+fn prepare_run(args: &RunArgs) -> Result<(Arc<Listener>, Accepted)> {
+    let (loaded, diagnostics) = check::load(&args.files.triggers);
+    for diagnostic in &diagnostics {
+        say(&diagnostic.to_string());
+    }
+    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        bail!("the triggers have mistakes");
+    }
+    let mut secrets = SecretSet::default();
+    secrets.add_objects(&loaded.objects);
+    for folder in &args.files.secret_dir {
+        secrets.add_folder(folder).context("secrets")?;
+    }
+    let store = SecretStore::new();
+    store.replace(secrets);
+    let request = recorded::read(&args.request)?;
+    let (listener, url) = find(&loaded.snapshot, args.listener.as_deref(), &request.url)?;
+    let raw = RawEvent { url, ..request };
+    let accepted = judge(&listener, raw, &*store, Uuid::now_v7());
+    Ok((listener, accepted))
+}
+
+/// The listener that the request is for, and what of its path is the event's.
+fn find(snapshot: &Snapshot, named: Option<&str>, asked: &str) -> Result<(Arc<Listener>, String)> {
+    let in_path = match target(asked) {
+        Target::Listener { path, rest } => Some((path, ingress::request_url(rest))),
+        Target::Root | Target::Nowhere => None,
+    };
+    if let Some(name) = named {
+        let url = match in_path {
+            Some((path, rest)) if path == name => rest,
+            _ => asked.to_owned(),
+        };
+        let found = snapshot
+            .listener(name)
+            .map(|listener| (Arc::clone(listener), url));
+        return found.with_context(|| format!("there is no listener {name}; {}", known(snapshot)));
+    }
+    if let Some((path, rest)) = in_path
+        && let Some(listener) = snapshot.listener(path)
+    {
+        return Ok((Arc::clone(listener), rest));
+    }
+    let only = snapshot
+        .only()
+        .map(|listener| (Arc::clone(listener), asked.to_owned()));
+    only.with_context(|| {
+        format!(
+            "the request's path `{asked}` names no listener; choose one with -l NAMESPACE/NAME; {}",
+            known(snapshot)
+        )
+    })
+}
+
+fn known(snapshot: &Snapshot) -> String {
+    let mut names: Vec<String> = snapshot.listeners().map(|l| l.id.to_string()).collect();
+    names.sort();
+    match names.as_slice() {
+        [] => "the triggers have no EventListener".into(),
+        names => format!("there are {}", names.join(", ")),
+    }
+}
+
+fn row(judgement: &Judgement, accepted: &Accepted) -> Row {
+    let last = judgement.findings.last();
+    let mut row = Row {
+        name: judgement.name.clone(),
+        verdict: judgement.verdict,
+        stage: match judgement.findings.len() {
+            0 | 1 if judgement.verdict != Verdict::Matched => "verify",
+            _ => "match",
+        },
+        reason: judgement.reason,
+        detail: last.and_then(|finding| finding.detail.clone()),
+        rendered: None,
+    };
+    let (Verdict::Matched, Some(event), Some(trigger)) =
+        (judgement.verdict, &accepted.verified, &judgement.compiled)
+    else {
+        return row;
+    };
+    let headers = verify::recordable(event);
+    let work = Work {
+        id: DeliveryId(0),
+        event_id: accepted.event,
+        event,
+        headers: &headers,
+        trigger,
+        extensions: &judgement.extensions,
+        rendered: None,
+    };
+    match prepare(&work) {
+        Ok(rendered) => {
+            row.stage = "render";
+            row.rendered = Some(rendered);
+        }
+        Err(failure) => {
+            row.verdict = Verdict::Failed;
+            row.stage = failure.stage();
+            row.reason = Some(failure.reason());
+            row.detail = Some(failure.to_string());
+        }
+    }
+    row
+}
+
+fn print_yaml(rows: &[Row]) {
+    let rendered = rows.iter().filter_map(|row| row.rendered.as_ref());
+    for manifest in rendered.flat_map(|rendered| &rendered.manifests) {
+        match document(manifest) {
+            Ok(text) => print(&text),
+            Err(error) => say(&error.to_string()),
+        }
+    }
+}
+
+fn report(listener: &Listener, accepted: &Accepted, rows: &[Row]) -> Value {
+    let sender = accepted.verified.as_ref().and_then(|event| event.sender());
+    let facts = accepted.verified.as_ref().and_then(|event| event.facts());
+    let (status, body) = ingress::preview(listener, accepted);
+    let triggers = rows.iter().map(|row| {
+        json!({
+            "name": row.name,
+            "verdict": row.verdict,
+            "stage": row.stage,
+            "reason": row.reason,
+            "detail": row.detail,
+            "params": row.rendered.as_ref().map(|rendered| &rendered.params),
+            "resources": row.rendered.as_ref().map_or(&[][..], |rendered| &rendered.manifests),
+        })
+    });
+    json!({
+        "event": {
+            "id": accepted.event,
+            "listener": listener.id.to_string(),
+            "sender": sender.map(|sender| sender.name),
+            "type": facts.and_then(|facts| facts.event_type()),
+            "repository": facts.and_then(|facts| facts.repository()),
+        },
+        "response": {"status": status.as_u16(), "body": body},
+        "triggers": triggers.collect::<Vec<_>>(),
+    })
+}

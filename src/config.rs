@@ -1,0 +1,424 @@
+//! The gateway's own settings: defaults, then `tripline.yaml`, then
+//! `TRIPLINE_*` variables, then flags. The only reader of the environment.
+//!
+//! In: a file, the environment. Out: settings that have been checked. Unknown
+//! keys are errors that name the key.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use config::{Environment, File, FileFormat};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::ingress::limits::Limits;
+use crate::telemetry::Format;
+
+/// Where settings are read from when nobody names a file.
+const DEFAULT_FILE: &str = "tripline.yaml";
+
+/// Triggers that are read when nobody names any.
+const DEFAULT_TRIGGERS: [&str; 3] = ["bindings", "templates", "deploy/quickstart"];
+
+/// All settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    /// Folders and files of triggers.
+    pub triggers: Vec<PathBuf>,
+    /// Folders of secrets.
+    pub secret_dirs: Vec<PathBuf>,
+    /// The port for senders.
+    pub ingress: IngressConfig,
+    /// The port for people.
+    pub admin: AdminConfig,
+    /// The port for probes and metrics.
+    pub probe: ProbeConfig,
+    /// The folder that holds what must survive a restart.
+    pub data: PathBuf,
+    /// `sqlite:PATH`; the file `journal.db` in the data folder where it is
+    /// empty.
+    pub journal: String,
+    /// Where objects go: `dir:PATH` or `stdout`.
+    pub sink: String,
+    /// `namespace/name` of the listener under `/`.
+    pub default_listener: Option<String>,
+    /// The bounds.
+    pub limits: LimitsConfig,
+    /// How it stops.
+    pub drain: DrainConfig,
+    /// Lines.
+    pub log: LogConfig,
+}
+
+/// The port for senders.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct IngressConfig {
+    /// Address.
+    pub listen: String,
+}
+
+/// The port for people.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Address. One that others can reach needs a token.
+    pub listen: String,
+    /// File that holds the bearer token.
+    pub token_file: Option<PathBuf>,
+}
+
+/// The port for probes and metrics.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ProbeConfig {
+    /// Address.
+    pub listen: String,
+}
+
+/// The bounds that can be set. `ingress::limits` says what each is for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    body: ByteSize,
+    in_flight: ByteSize,
+    head: ByteSize,
+    headers: usize,
+    #[serde(deserialize_with = "span")]
+    head_time: Duration,
+    #[serde(deserialize_with = "span")]
+    body_time: Duration,
+    #[serde(deserialize_with = "span")]
+    total_time: Duration,
+    connections: usize,
+    deferred_events: usize,
+    deferred_bytes: ByteSize,
+    /// How long an event may wait for its verification.
+    #[serde(deserialize_with = "span")]
+    pub deferred_time: Duration,
+    refusals_per_second: u32,
+}
+
+/// How the gateway stops.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DrainConfig {
+    /// How long it still accepts after it has told that it is not ready.
+    #[serde(deserialize_with = "span")]
+    pub delay: Duration,
+    /// How long everything may take after that.
+    #[serde(deserialize_with = "span")]
+    pub grace: Duration,
+}
+
+/// Lines on standard error.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// How they are written.
+    pub format: Format,
+    /// Which are written.
+    pub level: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            triggers: DEFAULT_TRIGGERS.map(PathBuf::from).into(),
+            secret_dirs: Vec::new(),
+            ingress: IngressConfig::default(),
+            admin: AdminConfig::default(),
+            probe: ProbeConfig::default(),
+            data: ".tripline".into(),
+            journal: String::new(),
+            sink: "dir:out".into(),
+            default_listener: None,
+            limits: LimitsConfig::default(),
+            drain: DrainConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl Default for IngressConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+        }
+    }
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:9000".into(),
+            token_file: None,
+        }
+    }
+}
+
+impl Default for ProbeConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:9001".into(),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let limits = Limits::DEFAULT;
+        let size = |bytes: usize| ByteSize::b(bytes as u64);
+        Self {
+            body: size(limits.body),
+            in_flight: size(limits.in_flight),
+            head: size(limits.head),
+            headers: limits.headers,
+            head_time: limits.head_time,
+            body_time: limits.body_time,
+            total_time: limits.total_time,
+            connections: limits.connections,
+            deferred_events: limits.deferred_events,
+            deferred_bytes: size(limits.deferred_bytes),
+            deferred_time: Duration::from_secs(24 * 60 * 60),
+            refusals_per_second: limits.refusals_per_second,
+        }
+    }
+}
+
+impl Default for DrainConfig {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_secs(5),
+            grace: Duration::from_secs(25),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            format: Format::Auto,
+            level: "info".into(),
+        }
+    }
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A source of settings cannot be read, or has something unknown in it.
+    #[error("settings: {0}")]
+    Read(#[from] config::ConfigError),
+    /// A setting makes no sense.
+    #[error("settings: {key}: {message}")]
+    Invalid {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with it and what would be right.
+        message: String,
+    },
+}
+
+/// Where objects go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// Files below a folder.
+    Folder(PathBuf),
+    /// Standard output.
+    Stdout,
+}
+
+impl Config {
+    /// Reads the settings. A `file` that is named must be there; the default
+    /// one need not.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let source = match file {
+            Some(path) => File::from(path).format(FileFormat::Yaml).required(true),
+            None => File::new(DEFAULT_FILE, FileFormat::Yaml).required(false),
+        };
+        let environment = Environment::with_prefix("TRIPLINE")
+            .prefix_separator("_")
+            .separator("__")
+            .convert_case(config::Case::Camel)
+            .list_separator(",")
+            .with_list_parse_key("triggers")
+            .with_list_parse_key("secretDirs")
+            .try_parsing(true);
+        let read = config::Config::builder()
+            .add_source(source)
+            .add_source(environment)
+            .build()?;
+        Ok(read.try_deserialize()?)
+    }
+
+    /// Checks what no type can say.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let invalid = |key, message: &str| {
+            Err(ConfigError::Invalid {
+                key,
+                message: message.to_owned(),
+            })
+        };
+        if self.limits.body > self.limits.in_flight {
+            return invalid(
+                "limits.body",
+                "is larger than limits.inFlight, so that no such body could come in",
+            );
+        }
+        // The HTTP library's own lower bound.
+        if self.limits.head < ByteSize::kib(8) {
+            return invalid("limits.head", "must be at least 8KiB");
+        }
+        if self.limits.connections == 0 {
+            return invalid("limits.connections", "must be at least 1");
+        }
+        self.journal_path()?;
+        self.sink()?;
+        let reachable = |address: &str| {
+            let parsed: Result<SocketAddr, _> = address.parse();
+            parsed.map_or(!address.starts_with("localhost:"), |address| {
+                !address.ip().is_loopback()
+            })
+        };
+        if reachable(&self.admin.listen) && self.admin.token_file.is_none() {
+            return invalid(
+                "admin.listen",
+                "others can reach this address; it needs admin.tokenFile, a file with a bearer token",
+            );
+        }
+        Ok(())
+    }
+
+    /// The bounds of the ingress.
+    pub fn ingress_limits(&self) -> Limits {
+        let limits = &self.limits;
+        let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        Limits {
+            body: bytes(limits.body),
+            in_flight: bytes(limits.in_flight),
+            head: bytes(limits.head),
+            headers: limits.headers,
+            head_time: limits.head_time,
+            body_time: limits.body_time,
+            total_time: limits.total_time,
+            connections: limits.connections,
+            deferred_events: limits.deferred_events,
+            deferred_bytes: bytes(limits.deferred_bytes),
+            refusals_per_second: limits.refusals_per_second,
+        }
+    }
+
+    /// The journal's file.
+    pub fn journal_path(&self) -> Result<PathBuf, ConfigError> {
+        if self.journal.is_empty() {
+            return Ok(self.data.join("journal.db"));
+        }
+        match self.journal.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(path.into()),
+            _ => Err(ConfigError::Invalid {
+                key: "journal",
+                message: format!(
+                    "`{}` is no journal of this version; write sqlite:PATH",
+                    self.journal
+                ),
+            }),
+        }
+    }
+
+    /// Where objects go.
+    pub fn sink(&self) -> Result<Sink, ConfigError> {
+        match self.sink.split_once(':') {
+            None if self.sink == "stdout" => Ok(Sink::Stdout),
+            Some(("dir", path)) if !path.is_empty() => Ok(Sink::Folder(path.into())),
+            _ => Err(ConfigError::Invalid {
+                key: "sink",
+                message: format!(
+                    "`{}` is no sink of this version; write dir:PATH or stdout",
+                    self.sink
+                ),
+            }),
+        }
+    }
+}
+
+/// A time such as `10s`, `5m` or `1h30m`.
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let parsed: jiff::SignedDuration = text.parse().map_err(|error| {
+        de::Error::custom(format!("`{text}` is no time such as 10s or 5m: {error}"))
+    })?;
+    Duration::try_from(parsed).map_err(|_| de::Error::custom(format!("`{text}` is negative")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tripline.yaml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(Some(&path))
+    }
+
+    #[test]
+    fn a_file_overrides_what_it_names_and_nothing_else() {
+        let config =
+            load("sink: stdout\nlimits: {body: 1MiB, headTime: 2s}\ndrain: {delay: 0s}\n").unwrap();
+        assert_eq!(config.sink().unwrap(), Sink::Stdout);
+        let limits = config.ingress_limits();
+        assert_eq!(limits.body, 1024 * 1024);
+        assert_eq!(limits.head_time, Duration::from_secs(2));
+        assert_eq!(limits.total_time, Limits::DEFAULT.total_time);
+        assert_eq!(config.drain.delay, Duration::ZERO);
+    }
+
+    #[test]
+    fn the_shipped_defaults_are_valid() {
+        let config = Config::default();
+        config.check().unwrap();
+        assert_eq!(config.ingress_limits(), Limits::DEFAULT);
+        assert_eq!(
+            config.journal_path().unwrap(),
+            Path::new(".tripline/journal.db")
+        );
+    }
+
+    #[test]
+    fn unknown_keys_and_values_are_named() {
+        for (text, expected) in [
+            ("snik: stdout", "snik"),
+            ("limits: {bodi: 1MiB}", "bodi"),
+            ("limits: {headTime: soon}", "soon"),
+            ("drain: {delay: -1s}", "negative"),
+        ] {
+            let error = load(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        for (text, key) in [
+            ("limits: {body: 1GiB}", "limits.body"),
+            ("limits: {head: 1KiB}", "limits.head"),
+            ("limits: {connections: 0}", "limits.connections"),
+            ("sink: kube", "sink"),
+            ("sink: 'dir:'", "sink"),
+            ("journal: 'nats://x'", "journal"),
+            ("admin: {listen: '0.0.0.0:9000'}", "admin.listen"),
+        ] {
+            let error = load(text).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(key), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_admin_port_with_a_token_may_be_reachable() {
+        let text = "admin: {listen: '0.0.0.0:9000', tokenFile: /run/token}";
+        load(text).unwrap().check().unwrap();
+    }
+}
