@@ -1,0 +1,26 @@
+//! The gateway is killed, and what it had accepted is looked for.
+
+use crate::{Program, Test};
+
+mod gateway;
+mod kill;
+mod trace;
+
+/// The tests of this suite.
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test {
+            name: "crash::every_202_ends_in_exactly_one_file_through_ten_kills",
+            needs: None,
+            run: kill::ten_kills_under_load,
+        },
+        Test {
+            name: "crash::every_202_is_written_after_the_sync_of_its_group",
+            needs: Some(Program {
+                name: "strace",
+                how_to_get_it: "apt-get install strace",
+            }),
+            run: trace::each_202_follows_its_sync,
+        },
+    ]
+}

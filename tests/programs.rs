@@ -1,0 +1,54 @@
+//! Suites that run the real binary, and programs beside it.
+//!
+//! A test whose program is not on this machine is reported as ignored, with a
+//! line that says how to get it. Under `CI=true` it fails in place of that.
+
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+
+mod crash;
+
+/// A program that a test needs.
+struct Program {
+    name: &'static str,
+    how_to_get_it: &'static str,
+}
+
+impl Program {
+    fn is_here(&self) -> bool {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(self.name).is_file())
+    }
+}
+
+/// A test of this binary.
+struct Test {
+    name: &'static str,
+    needs: Option<Program>,
+    run: fn() -> Result<(), Failed>,
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let required = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+    let trials = crash::tests().into_iter().map(|test| trial(test, required));
+    let conclusion: Conclusion = libtest_mimic::run(&arguments, trials.collect());
+    conclusion.exit();
+}
+
+fn trial(test: Test, required: bool) -> Trial {
+    let missing = test.needs.filter(|program| !program.is_here());
+    match missing {
+        None => Trial::test(test.name, test.run),
+        Some(Program {
+            name,
+            how_to_get_it,
+        }) => {
+            let message = format!("{} needs {name}: {how_to_get_it}", test.name);
+            if required {
+                return Trial::test(test.name, move || Err(Failed::from(message)));
+            }
+            eprintln!("{message}");
+            Trial::test(test.name, || Ok(())).with_ignored_flag(true)
+        }
+    }
+}
