@@ -122,11 +122,18 @@ impl Chain {
             awaits: None,
             findings: Vec::with_capacity(self.steps.len()),
         };
-        if let Err(stop) = presentable(event) {
-            outcome.stop("body", stop);
+        if event.is_ping() {
+            let stop = Stop::filtered(Reason::Ping, Reason::Ping.meaning());
+            outcome.stop("ping", stop);
             return outcome;
         }
         for step in &self.steps {
+            if step.interceptor.needs_body()
+                && let Err(stop) = has_body(event)
+            {
+                outcome.stop("body", stop);
+                return outcome;
+            }
             let decided = match &step.interceptor {
                 Interceptor::EventTypes(types) => types.decide(event),
                 Interceptor::Harbor(harbor) => harbor.decide(event),
@@ -139,11 +146,26 @@ impl Chain {
                 Ok(()) => outcome.findings.push(Finding::passed(&step.name)),
                 Err(stop) => {
                     outcome.stop(&step.name, stop);
-                    break;
+                    return outcome;
                 }
             }
         }
+        // Bindings need it, whatever the interceptors did.
+        if let Err(stop) = has_body(event) {
+            outcome.stop("body", stop);
+        }
         outcome
+    }
+}
+
+impl Interceptor {
+    /// Whether it looks at the body. One that does not can spare the parser a
+    /// body that nobody wants.
+    fn needs_body(&self) -> bool {
+        match self {
+            Self::EventTypes(_) => false,
+            Self::Harbor(_) | Self::Filter(_) | Self::Cel(_) => true,
+        }
     }
 }
 
@@ -155,16 +177,11 @@ impl Outcome {
     }
 }
 
-/// What holds for every trigger: the body is an object, and a ping fires
-/// nothing.
-fn presentable(event: &VerifiedEvent) -> Result<(), Stop> {
-    if let Err(reason) = event.body() {
-        return Err(Stop::failed(reason, reason.meaning()));
-    }
-    match event.facts() {
-        Some(facts) if facts.is_ping() => Err(Stop::filtered(Reason::Ping, Reason::Ping.meaning())),
-        _ => Ok(()),
-    }
+/// The body must be an object.
+fn has_body(event: &VerifiedEvent) -> Result<(), Stop> {
+    let body = event.body();
+    body.map(|_| ())
+        .map_err(|reason| Stop::failed(reason, reason.meaning()))
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ impl<'s> Arrival<'s> {
     /// Takes a request in.
     pub fn new(raw: RawEvent, secrets: &'s dyn Secrets) -> Self {
         Self {
-            event: Arc::new(SharedEvent::new(raw, body::parse, registry::recognise)),
+            event: Arc::new(share(raw)),
             secrets,
             proofs: Vec::new(),
         }
@@ -151,8 +151,12 @@ impl<'s> Arrival<'s> {
 /// An event that an earlier process verified and journaled: the door for a
 /// restarted worker, which starts after the recorded match.
 pub fn recall(raw: RawEvent) -> VerifiedEvent {
-    let event = SharedEvent::new(raw, body::parse, registry::recognise);
-    attest(&Arc::new(event), Proof::Recalled)
+    attest(&Arc::new(share(raw)), Proof::Recalled)
+}
+
+fn share(raw: RawEvent) -> SharedEvent {
+    let is_ping = registry::is_ping(&raw.headers);
+    SharedEvent::new(raw, body::parse, registry::recognise, is_ping)
 }
 
 /// The headers of a verified request that may be written down: those that

@@ -3,6 +3,14 @@
 //! A test whose program is not on this machine is reported as ignored, with a
 //! line that says how to get it. Under `CI=true` it fails in place of that.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test may panic, print and look at the clock"
+)]
+
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
 mod crash;

@@ -82,7 +82,7 @@ fn senders() -> String {
 pub(super) fn provider_of(event: &RawEvent) -> Option<&'static str> {
     let body: Value = serde_json::from_slice(&event.body).unwrap_or_default();
     let mut senders = registry::senders();
-    let sender = senders.find(|sender| (sender.recognises)(&event.headers, &body))?;
+    let sender = senders.find(|sender| (sender.recognises)(&event.headers, Some(&body)))?;
     Some(sender.name)
 }
 

@@ -53,9 +53,16 @@ pub struct VerifiedEvent {
 pub struct SharedEvent {
     raw: RawEvent,
     parse: fn(&RawEvent) -> Result<Value, Reason>,
-    recognise: fn(&Headers, &Value) -> Option<&'static Sender>,
+    recognise: Recognise,
+    /// By its headers alone.
+    sender: Option<&'static Sender>,
+    is_ping: bool,
     parsed: OnceLock<Result<Parsed, Reason>>,
 }
+
+/// Tells whose request it is, from its headers and, where it is there, its
+/// body.
+pub type Recognise = fn(&Headers, Option<&Value>) -> Option<&'static Sender>;
 
 #[derive(Debug)]
 struct Parsed {
@@ -65,13 +72,17 @@ struct Parsed {
 
 impl SharedEvent {
     /// Wraps a request with the functions that will parse and recognise it
-    /// once somebody has been convinced that it is genuine.
+    /// once somebody has been convinced that it is genuine, and with what its
+    /// headers say of it.
     pub fn new(
         raw: RawEvent,
         parse: fn(&RawEvent) -> Result<Value, Reason>,
-        recognise: fn(&Headers, &Value) -> Option<&'static Sender>,
+        recognise: Recognise,
+        is_ping: bool,
     ) -> Self {
         Self {
+            sender: recognise(&raw.headers, None),
+            is_ping,
             raw,
             parse,
             recognise,
@@ -87,7 +98,8 @@ impl SharedEvent {
     fn parsed(&self) -> Result<&Parsed, Reason> {
         let parsed = self.parsed.get_or_init(|| {
             let body = (self.parse)(&self.raw)?;
-            let sender = (self.recognise)(&self.raw.headers, &body);
+            let by_body = || (self.recognise)(&self.raw.headers, Some(&body));
+            let sender = self.sender.or_else(by_body);
             Ok(Parsed { body, sender })
         });
         parsed.as_ref().map_err(|reason| *reason)
@@ -111,9 +123,15 @@ impl VerifiedEvent {
         self.event.parsed().map(|parsed| &parsed.body)
     }
 
+    /// Whether its headers say that the sender only tests the connection.
+    pub fn is_ping(&self) -> bool {
+        self.event.is_ping
+    }
+
     /// Who sent it, where that is a sender that Tripline knows.
     pub fn sender(&self) -> Option<&'static Sender> {
-        self.event.parsed().ok()?.sender
+        let by_headers = self.event.sender;
+        by_headers.or_else(|| self.event.parsed().ok()?.sender)
     }
 
     /// The facts that filters ask for, where the sender is known.

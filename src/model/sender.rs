@@ -13,16 +13,17 @@ pub type Places = &'static [&'static [&'static str]];
 pub struct Sender {
     /// Name: of the interceptor, the fixtures' folder, the docs' anchor.
     pub name: &'static str,
-    /// Whether a request is of this sender, by its headers and its parsed body.
-    pub recognises: fn(&Headers, &Value) -> bool,
+    /// Whether a request is of this sender: by its headers alone where there is
+    /// no body yet, else by both.
+    pub recognises: fn(&Headers, Option<&Value>) -> bool,
     /// Header that names the type of the event, where the sender has one.
     pub event_header: Option<&'static str>,
     /// The type of the event.
     pub event_type: for<'a> fn(&'a Headers, &'a Value) -> Option<&'a str>,
     /// Event types that only test the connection and never fire a trigger.
     pub pings: &'static [&'static str],
-    /// What makes a delivery recognisable when it is sent again.
-    pub delivery: fn(&Headers, &Value) -> Option<DeliveryMark>,
+    /// What makes a delivery recognisable when it is sent again, likewise.
+    pub delivery: fn(&Headers, Option<&Value>) -> Option<DeliveryMark>,
     /// Headers that carry a credential; they are never recorded.
     pub credential_headers: &'static [&'static str],
     /// Where in its bodies the facts stand.
@@ -128,12 +129,6 @@ impl<'a> Facts<'a> {
     /// The type of the event, in the sender's words.
     pub fn event_type(&self) -> Option<&'a str> {
         (self.sender.event_type)(self.headers, self.body)
-    }
-
-    /// Whether the event only tests the connection.
-    pub fn is_ping(&self) -> bool {
-        self.event_type()
-            .is_some_and(|event| self.sender.pings.contains(&event))
     }
 
     /// `owner/name` of the repository.

@@ -21,7 +21,10 @@ pub struct Identity {
 /// stranger cannot use up somebody's ids.
 pub fn identify(listener: &ListenerId, event: &VerifiedEvent) -> Option<Identity> {
     let sender = event.sender()?;
-    let mark = (sender.delivery)(event.headers(), event.body().ok()?)?;
+    // A body that nobody has asked for yet is only parsed where its sender
+    // needs it for this.
+    let mark = (sender.delivery)(event.headers(), None)
+        .or_else(|| (sender.delivery)(event.headers(), event.body().ok()))?;
     Some(match mark.id {
         Mark::Id(id) => Identity {
             key: DeliveryKey::new(listener, sender.name, &mark.scope, &id),

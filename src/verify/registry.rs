@@ -36,8 +36,17 @@ pub fn senders() -> impl Iterator<Item = &'static Sender> {
 }
 
 /// The sender of a request.
-pub(super) fn recognise(headers: &Headers, body: &Value) -> Option<&'static Sender> {
+pub(super) fn recognise(headers: &Headers, body: Option<&Value>) -> Option<&'static Sender> {
     senders().find(|sender| (sender.recognises)(headers, body))
+}
+
+/// Whether the header of any sender names an event that only tests the
+/// connection.
+pub(super) fn is_ping(headers: &Headers) -> bool {
+    senders().any(|sender| {
+        let event = sender.event_header.and_then(|header| headers.get(header));
+        event.is_some_and(|event| sender.pings.contains(&event))
+    })
 }
 
 /// Headers that are never written down.

@@ -7,7 +7,7 @@ use tripline::config::Config;
 
 use crate::support::{
     Gateway, PUSH, PUSH_SECRET, SECRET, connect, exchange, github_signature, push_gateway,
-    read_response,
+    read_response, wait_until,
 };
 
 async fn get(address: std::net::SocketAddr, path: &str, host: &str) -> crate::support::Response {
@@ -123,11 +123,8 @@ async fn a_request_that_has_begun_is_answered_before_it_stops() {
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     let Gateway { folder, app } = gateway;
     let draining = tokio::spawn(app.drain(true));
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    assert!(
-        std::net::TcpStream::connect(address).is_err(),
-        "no new connection is taken"
-    );
+    let refused = || std::net::TcpStream::connect(address).is_err();
+    wait_until(refused, "the end of new connections").await;
     stream.write_all(second.as_bytes()).unwrap();
     let response = tokio::task::spawn_blocking(move || read_response(&mut stream))
         .await

@@ -1,5 +1,13 @@
 //! What the gateway promises at its boundaries, in one process.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test may panic, print and look at the clock"
+)]
+
 mod cli;
 mod deferred;
 mod docs;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::model::event::{Proof, RawEvent, SharedEvent};
+use crate::model::event::{Proof, RawEvent, Recognise, SharedEvent};
 use crate::model::headers::Headers;
 use crate::model::sender::Sender;
 
@@ -59,12 +59,12 @@ fn event(body: &Value, known: bool) -> VerifiedEvent {
         body: body.to_string().into(),
     };
     let parse = |raw: &RawEvent| serde_json::from_slice(&raw.body).map_err(|_| Reason::BodyNotJson);
-    let recognise: fn(&Headers, &Value) -> Option<&'static Sender> = if known {
+    let recognise: Recognise = if known {
         |_, _| Some(&PLAIN)
     } else {
         |_, _| None
     };
-    let shared = SharedEvent::new(raw, parse, recognise);
+    let shared = SharedEvent::new(raw, parse, recognise, false);
     VerifiedEvent::attest(Arc::new(shared), Proof::NoVerifier)
 }
 
