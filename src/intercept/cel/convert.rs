@@ -21,7 +21,7 @@ const LARGEST_EXACT: i64 = (1 << 53) - 1;
 pub(crate) type Refusal = Cow<'static, str>;
 
 /// The JSON that an overlay sets. Null, unsigned integers, times and types
-/// are refused, though all but types are fine inside a list or map.
+/// are refused, though each is fine inside a list or map.
 pub(crate) fn overlay_json(
     value: &Value<'_>,
     meter: &mut Meter,
@@ -30,6 +30,9 @@ pub(crate) fn overlay_json(
         kind @ (Kind::Null | Kind::Timestamp | Kind::Duration) => Ok(Err(Cow::Owned(format!(
             "type conversion error from '{kind}' to '[]uint8'"
         )))),
+        Kind::Type => Ok(Err(Cow::Borrowed(
+            "type conversion not supported for 'type'",
+        ))),
         Kind::Uint => Ok(Err(Cow::Borrowed(
             "unsupported type conversion from 'uint' to []uint8",
         ))),
@@ -66,11 +69,7 @@ pub(crate) fn to_json(
         }
         Value::Timestamp(at) => Json::String(at.to_string()),
         Value::Duration(nanoseconds) => Json::String(duration_text(*nanoseconds)),
-        Value::Type(_) => {
-            return Ok(Err(Cow::Borrowed(
-                "type conversion not supported for 'type'",
-            )));
-        }
+        Value::Type(kind) => Json::String(kind.name().to_owned()),
         Value::List(list) => {
             let mut items = Vec::with_capacity(list.len());
             for item in list.iter() {
@@ -126,7 +125,6 @@ pub(crate) fn lenient_json(value: &Value<'_>, meter: &mut Meter) -> Result<Json,
             meter.build(text.as_bytes().len())?;
             Json::String(text.lossy().into_owned())
         }
-        Value::Type(kind) => Json::String(kind.name().to_owned()),
         Value::List(list) => {
             let items: Result<_, Fault> =
                 list.iter().map(|item| lenient_json(&item, meter)).collect();

@@ -229,7 +229,8 @@ impl<'v, 's> Machine<'v, 's> {
 pub(crate) fn build_map<'v>(entries: Vec<(Value<'v>, Value<'v>)>) -> Outcome<'v> {
     let keyed: Result<Vec<_>, Fault> = entries
         .into_iter()
-        .map(|(key, value)| match Key::of_value(&key) {
+        .enumerate()
+        .map(|(index, (key, value))| match Key::of_entry(&key, index) {
             Some(key) => Ok((key, value)),
             None => Err(fault(
                 ErrorClass::Internal,

@@ -131,8 +131,6 @@ fn negate<'v>(_: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Faul
         [Value::Int(value)] => int(value.checked_neg()),
         [Value::Double(value)] => Ok(Value::Double(-value)),
         [Value::Duration(value)] => duration(value.checked_neg()),
-        // Upstream lets a dynamic boolean through here.
-        [Value::Bool(value)] => Ok(Value::Bool(!value)),
         _ => Err(no_overload()),
     }
 }

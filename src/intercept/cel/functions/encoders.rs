@@ -1,6 +1,6 @@
 //! base64.
 
-use data_encoding::{BASE64, DecodeError, Encoding};
+use data_encoding::{BASE64, DecodeError, DecodeKind, Encoding};
 
 use super::arguments::{bytes, string};
 use crate::intercept::cel::error::{ErrorClass, Fault, fault};
@@ -37,7 +37,18 @@ fn decode<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>
 }
 
 fn decode_with(padded: bool, text: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    lenient(padded).decode(text)
+    let data = text
+        .iter()
+        .rposition(|byte| *byte != b'=')
+        .map_or(0, |at| at + 1);
+    // Padding ends the text; the crate would go on after it.
+    match text[..data].iter().position(|byte| *byte == b'=') {
+        Some(position) => Err(DecodeError {
+            position,
+            kind: DecodeKind::Padding,
+        }),
+        None => lenient(padded).decode(text),
+    }
 }
 
 fn lenient(padded: bool) -> &'static Encoding {

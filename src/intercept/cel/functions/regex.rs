@@ -29,8 +29,16 @@ pub(super) const TABLE: &[Row] = &[
     row("translate", "string.(string, string) -> string", translate),
 ];
 
+/// A compiled pattern.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    regex: Regex,
+    /// The name of each group, in the order of their numbers.
+    names: Vec<Option<String>>,
+}
+
 /// A compiled pattern, or why there is none.
-pub(crate) type Compiled = Result<Arc<Regex>, Fault>;
+pub(crate) type Compiled = Result<Arc<Pattern>, Fault>;
 
 /// Compiles a pattern.
 pub(crate) fn compile(pattern: &str) -> Compiled {
@@ -39,9 +47,13 @@ pub(crate) fn compile(pattern: &str) -> Compiled {
         fault(ErrorClass::Regex, message)
     };
     let translated = re2::translate(pattern).map_err(failed)?;
-    Regex::new(&translated)
-        .map(Arc::new)
-        .map_err(|_| failed("expression is too large or names an unknown class"))
+    match Regex::new(&translated.pattern) {
+        Ok(regex) => Ok(Arc::new(Pattern {
+            regex,
+            names: translated.names,
+        })),
+        Err(_) => Err(failed("expression is too large or names an unknown class")),
+    }
 }
 
 /// The patterns that one evaluation compiled itself.
@@ -71,7 +83,7 @@ fn pay_for_search(meter: &mut Meter, length: usize) -> Result<(), Fault> {
 
 /// Whether a literal pattern is found in the subject.
 pub(crate) fn is_match<'v>(
-    pattern: &Regex,
+    pattern: &Pattern,
     subject: &Value<'v>,
     meter: &mut Meter,
 ) -> Result<Value<'v>, Fault> {
@@ -79,7 +91,7 @@ pub(crate) fn is_match<'v>(
         return Err(no_overload());
     };
     pay_for_search(meter, subject.as_bytes().len())?;
-    Ok(Value::Bool(pattern.is_match(&subject.lossy())))
+    Ok(Value::Bool(pattern.regex.is_match(&subject.lossy())))
 }
 
 fn matches<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
@@ -98,7 +110,7 @@ fn translate<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<
 
 /// Replaces each match in the first argument by the template in the third.
 pub(crate) fn replace_all<'v>(
-    pattern: &Regex,
+    pattern: &Pattern,
     args: &[Value<'v>],
     meter: &mut Meter,
 ) -> Result<Value<'v>, Fault> {
@@ -106,14 +118,14 @@ pub(crate) fn replace_all<'v>(
     pay_for_search(meter, subject.len())?;
     let mut replaced = String::new();
     let mut kept_until = 0;
-    for captures in pattern.captures_iter(&subject) {
+    for captures in pattern.regex.captures_iter(&subject) {
         let Some(found) = captures.get(0) else {
             continue;
         };
         meter.step(1)?;
         let before = replaced.len();
         replaced.push_str(&subject[kept_until..found.start()]);
-        fill_in(&template, pattern, &captures, &mut replaced);
+        fill_in(&template, &pattern.names, &captures, &mut replaced);
         meter.build(replaced.len() - before)?;
         kept_until = found.end();
     }
@@ -125,7 +137,7 @@ pub(crate) fn replace_all<'v>(
 /// Writes the template with its `$1`, `${name}` and `$$` filled in, by Go's
 /// rules: a name is as long as it can be, an unknown one is empty, and a `$`
 /// that begins no name stands for itself.
-fn fill_in(template: &str, pattern: &Regex, captures: &Captures<'_>, into: &mut String) {
+fn fill_in(template: &str, names: &[Option<String>], captures: &Captures<'_>, into: &mut String) {
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('$') {
         into.push_str(before);
@@ -134,7 +146,7 @@ fn fill_in(template: &str, pattern: &Regex, captures: &Captures<'_>, into: &mut 
             into.push('$');
             rest = after;
         } else if let Some((name, after)) = group_name(rest) {
-            into.push_str(group(name, pattern, captures));
+            into.push_str(group(name, names, captures));
             rest = after;
         } else {
             into.push('$');
@@ -163,16 +175,16 @@ fn group_name(text: &str) -> Option<(&str, &str)> {
     Some((name, rest))
 }
 
-fn group<'t>(name: &str, pattern: &Regex, captures: &Captures<'t>) -> &'t str {
+/// The text of a group by its number or its name. Of groups that share a name
+/// the first that took part in the match counts.
+fn group<'t>(name: &str, names: &[Option<String>], captures: &Captures<'t>) -> &'t str {
     let numeric = name.bytes().all(|byte| byte.is_ascii_digit());
     let found = if numeric && (name == "0" || !name.starts_with('0')) {
         name.parse().ok().and_then(|index| captures.get(index))
     } else {
-        let name = re2::group_alias(name);
-        pattern
-            .capture_names()
-            .enumerate()
-            .filter(|(_, known)| *known == Some(name.as_ref()))
+        (1..)
+            .zip(names)
+            .filter(|(_, known)| known.as_deref() == Some(name))
             .find_map(|(index, _)| captures.get(index))
     };
     found.map_or("", |found| found.as_str())

@@ -6,7 +6,6 @@
 //! something else: `\d`, `\w`, `\s` and `\b` are ASCII, brackets do not nest,
 //! stacked repetitions and the flags `x` and `u` are errors.
 
-use std::borrow::Cow;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -27,8 +26,18 @@ const INVALID_PERL: Reason = "invalid or unsupported Perl syntax";
 const INVALID_REPEAT: Reason = "invalid repeat count";
 const MISSING_ARGUMENT: Reason = "missing argument to repetition operator";
 
-/// The pattern in the notation of the `regex` crate.
-pub(super) fn translate(pattern: &str) -> Result<String, Reason> {
+/// A pattern in the notation of the `regex` crate.
+#[derive(Debug)]
+pub(super) struct Translated {
+    /// Its groups have no names.
+    pub(super) pattern: String,
+    /// The name of each group, in the order of their numbers. Go lets several
+    /// groups share one.
+    pub(super) names: Vec<Option<String>>,
+}
+
+/// Translates a pattern.
+pub(super) fn translate(pattern: &str) -> Result<Translated, Reason> {
     let mut translator = Translator {
         input: Input::new(pattern),
         output: String::with_capacity(pattern.len() + 16),
@@ -38,7 +47,10 @@ pub(super) fn translate(pattern: &str) -> Result<String, Reason> {
         widest: 1,
     };
     translator.run()?;
-    Ok(translator.output)
+    Ok(Translated {
+        pattern: translator.output,
+        names: translator.names,
+    })
 }
 
 /// The rest of a pattern.
@@ -103,7 +115,7 @@ struct Translator<'p> {
     output: String,
     /// The widest repetition before each open group.
     groups: Vec<u32>,
-    names: Vec<String>,
+    names: Vec<Option<String>>,
     last: Option<Atom>,
     widest: u32,
 }
@@ -155,7 +167,12 @@ impl Translator<'_> {
         if self.input.take('?') {
             return self.open_special();
         }
+        self.open_group(None)
+    }
+
+    fn open_group(&mut self, name: Option<String>) -> Result<(), Reason> {
         self.output.push('(');
+        self.names.push(name);
         self.enter()
     }
 
@@ -191,13 +208,7 @@ impl Translator<'_> {
             if !valid {
                 return Err("invalid named capture");
             }
-            if self.names.contains(&name) {
-                return Err("duplicate capture group name");
-            }
-            self.output
-                .push_str(&format!("(?P<{}>", group_alias(&name)));
-            self.names.push(name);
-            return self.enter();
+            return self.open_group(Some(name));
         }
         self.flags()
     }
@@ -319,15 +330,6 @@ impl Translator<'_> {
     }
 }
 
-/// A group name that the `regex` crate takes: it wants a letter first.
-pub(super) fn group_alias(name: &str) -> Cow<'_, str> {
-    if name.starts_with(|first: char| first.is_ascii_digit()) {
-        Cow::Owned(format!("_{name}"))
-    } else {
-        Cow::Borrowed(name)
-    }
-}
-
 /// The `regex` crate refuses a flag that stands twice.
 fn without_repeats(flags: &str) -> String {
     let (on, off) = flags.split_once('-').unwrap_or((flags, ""));
@@ -427,7 +429,7 @@ mod tests {
             (r"(?i)HELLO", "hello", true),
             (r"(?i-s:A)b", "ab", true),
             (r"(?P<n>a)", "a", true),
-            (r"(?<n>a)", "a", true),
+            (r"(?<n>a)(?P<n>b)(?P<1>c)", "abc", true),
             (r"^\pL\p{Greek}\P{Lu}$", "éαb", true),
             (r"^\p{^Lu}$", "a", true),
             (r"\x41\x{1F600}\101", "A😀A", true),
@@ -439,7 +441,8 @@ mod tests {
             (r"(?U)a+", "aa", true),
         ] {
             let translated = translate(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
-            let regex = Regex::new(&translated).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+            let regex =
+                Regex::new(&translated.pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
             assert_eq!(regex.is_match(subject), expected, "{pattern} on {subject}");
         }
     }
@@ -472,7 +475,6 @@ mod tests {
             "(?=b)a",
             "(?>a)",
             "(?P=n)",
-            "(?P<n>a)(?P<n>b)",
             "(?P<>a)",
             "(?P<a-b>a)",
             r"\",
@@ -490,7 +492,7 @@ mod tests {
         ] {
             let compiled = translate(pattern)
                 .ok()
-                .and_then(|translated| Regex::new(&translated).ok());
+                .and_then(|translated| Regex::new(&translated.pattern).ok());
             assert!(compiled.is_none(), "{pattern}");
         }
     }
