@@ -26,6 +26,7 @@ mod parse;
 mod program;
 mod registry;
 mod report;
+mod scan;
 mod syntax;
 mod value;
 

@@ -142,7 +142,7 @@ impl<'t> Checker<'t> {
             } => self.check_call(id, function, *target, args),
             Node::List(items) => {
                 let item = self.check_joined(items.iter().copied());
-                Type::list(item)
+                Type::list(item).bounded()
             }
             Node::Map(entries) => self.check_map(entries),
             Node::Message(name) => {
@@ -356,7 +356,7 @@ impl<'t> Checker<'t> {
             joined = Some((self.join(keys, key), self.join(values, value)));
         }
         match joined {
-            Some((key, value)) => Type::map(key, value),
+            Some((key, value)) => Type::map(key, value).bounded(),
             None => {
                 let key = self.bindings.fresh();
                 Type::map(key, self.bindings.fresh())

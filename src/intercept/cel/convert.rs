@@ -135,6 +135,8 @@ pub(crate) fn lenient_json(value: &Value<'_>, meter: &mut Meter) -> Result<Json,
             for (key, value) in map.entries() {
                 let name = match lenient_json(&key, meter)? {
                     Json::String(name) => name,
+                    // Its text may be far longer than what it was built from.
+                    Json::Array(_) | Json::Object(_) => key.kind().name().to_owned(),
                     other => other.to_string(),
                 };
                 fields.insert(name, lenient_json(&value, meter)?);

@@ -17,6 +17,10 @@ use super::report::{Problem, compile_error};
 use super::syntax::{Comprehension, Kind as Node, Literal, NodeId};
 use super::value::{Bytes, Kind, Text, Value};
 
+/// Most literal patterns of one expression. Each may take milliseconds to
+/// compile.
+const MOST_PATTERNS: usize = 100;
+
 /// Functions that cel-go computes ahead when their argument is constant.
 const CONVERSIONS: [&str; 10] = [
     "bool",
@@ -43,6 +47,7 @@ pub(crate) fn lower(
         constants: Vec::new(),
         scopes: Vec::new(),
         slots: 0,
+        patterns: 0,
         places: HashMap::new(),
     };
     let root = lowerer.lower(checked.tree.root)?;
@@ -64,6 +69,7 @@ struct Lowerer<'t> {
     /// each is an accumulator; the index is the slot.
     scopes: Vec<(&'t str, bool)>,
     slots: usize,
+    patterns: usize,
     places: HashMap<NodeId, OpId>,
 }
 
@@ -220,8 +226,8 @@ impl<'t> Lowerer<'t> {
             }
             ("matches", &[subject, pattern]) => match self.text_constant(pattern) {
                 Some(pattern) => {
-                    let pattern =
-                        regex::compile(&pattern).map_err(|fault| self.refuse(id, &fault))?;
+                    let compiled = self.compile_pattern(id, &pattern)?;
+                    let pattern = compiled.map_err(|fault| self.refuse(id, &fault))?;
                     Op::Matches { subject, pattern }
                 }
                 None => self.plain_call(overloads, args),
@@ -229,7 +235,9 @@ impl<'t> Lowerer<'t> {
             ("translate", &[_, pattern, _]) => match (self.text_constant(pattern), overloads) {
                 (Some(pattern), [overload]) => Op::Translate {
                     overload,
-                    pattern: regex::compile(&pattern).map_err(|fault| translate_fault(&fault)),
+                    pattern: self
+                        .compile_pattern(id, &pattern)?
+                        .map_err(|fault| translate_fault(&fault)),
                     args,
                 },
                 _ => self.plain_call(overloads, args),
@@ -282,6 +290,21 @@ impl<'t> Lowerer<'t> {
     fn is_empty_list(&self, overloads: &[&'static Overload], list: OpId) -> bool {
         overloads.len() == 1
             && matches!(self.constant_of(list), Some(Value::List(list)) if list.len() == 0)
+    }
+
+    fn compile_pattern(
+        &mut self,
+        at: NodeId,
+        pattern: &str,
+    ) -> Result<regex::Compiled, CompileError> {
+        self.patterns += 1;
+        if self.patterns > MOST_PATTERNS {
+            let offset = self.checked.tree.node(at).token.0;
+            let message = format!("expression has more than {MOST_PATTERNS} regular expressions");
+            let problem = Problem::at(self.source, offset, message);
+            return Err(compile_error(Stage::Limit, self.source, vec![problem]));
+        }
+        Ok(regex::compile(pattern))
     }
 
     fn text_constant(&self, id: OpId) -> Option<String> {

@@ -63,6 +63,34 @@ impl Type {
     }
 }
 
+/// Largest type of a list or map literal that is followed, in parts. Macros
+/// that put their variable into a literal twice would double it each time.
+const LARGEST: usize = 256;
+
+impl Type {
+    /// The type, or `dyn` where it is too large to be followed.
+    pub(crate) fn bounded(self) -> Self {
+        let mut parts = 0;
+        if self.count(&mut parts) {
+            self
+        } else {
+            Self::Dyn
+        }
+    }
+
+    /// Counts parts until there are too many.
+    fn count(&self, parts: &mut usize) -> bool {
+        *parts += 1;
+        *parts <= LARGEST
+            && match self {
+                Self::List(item) => item.count(parts),
+                Self::Map(entry) => entry.0.count(parts) && entry.1.count(parts),
+                Self::Type(Some(named)) => named.count(parts),
+                _ => true,
+            }
+    }
+}
+
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

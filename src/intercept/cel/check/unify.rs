@@ -37,12 +37,13 @@ impl Bindings {
             })
     }
 
-    /// The type with every bound variable replaced.
+    /// The type with every bound variable replaced, as far as it is followed.
     pub(super) fn resolve(&self, of: &Type) -> Type {
-        of.replace(&mut |variable| match self.find(variable) {
+        let resolved = of.replace(&mut |variable| match self.find(variable) {
             Some(bound) => self.resolve(bound),
             None => Type::Var(variable),
-        })
+        });
+        resolved.bounded()
     }
 
     /// The same, with `dyn` for what stayed unknown.

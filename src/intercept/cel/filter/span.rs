@@ -4,6 +4,7 @@
 //! bracket. The text of a node spans its tokens and those below it, and every
 //! pair of brackets that it would cut in two.
 
+use super::super::scan::{Mark, Marks};
 use super::super::syntax::{Kind as Node, NodeId, Tree, children};
 
 /// Pairs of brackets of a source, by the offsets of both.
@@ -13,25 +14,12 @@ impl Brackets {
     pub(super) fn of(source: &str) -> Self {
         let mut pairs = Vec::new();
         let mut open = Vec::new();
-        let bytes = source.as_bytes();
-        let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
-            match byte {
-                b'(' | b'[' | b'{' => open.push(at),
-                b')' | b']' | b'}' => pairs.extend(open.pop().map(|start| (start, at))),
-                b'\'' | b'"' => {
-                    at = end_of_text(bytes, at);
-                    continue;
-                }
-                b'/' if bytes.get(at + 1) == Some(&b'/') => {
-                    while bytes.get(at).is_some_and(|byte| *byte != b'\n') {
-                        at += 1;
-                    }
-                    continue;
-                }
+        for (at, mark) in Marks::of(source) {
+            match mark {
+                Mark::Open => open.push(at),
+                Mark::Close => pairs.extend(open.pop().map(|start| (start, at))),
                 _ => {}
             }
-            at += 1;
         }
         Self(pairs)
     }
@@ -79,23 +67,4 @@ fn cover(source: &str, tree: &Tree, id: NodeId, start: &mut usize, end: &mut usi
 fn end_of_character(source: &str, at: usize) -> usize {
     let length = source.get(at..).and_then(|rest| rest.chars().next());
     at + length.map_or(0, char::len_utf8)
-}
-
-/// The offset after a literal that begins with a quote at `at`.
-fn end_of_text(source: &[u8], at: usize) -> usize {
-    let quote = source[at];
-    let raw = at > 0 && matches!(source[at - 1], b'r' | b'R');
-    let triple = source.get(at..at + 3) == Some(&[quote; 3][..]);
-    let closing = if triple { 3 } else { 1 };
-    let mut at = at + closing;
-    while at < source.len() {
-        if source[at] == b'\\' && !raw {
-            at += 2;
-        } else if source.get(at..at + closing) == Some(&[quote; 3][..closing]) {
-            return at + closing;
-        } else {
-            at += 1;
-        }
-    }
-    source.len()
 }

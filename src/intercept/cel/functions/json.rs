@@ -119,6 +119,10 @@ fn own<'v>(json: &Json, meter: &mut Meter) -> Result<Value<'v>, Fault> {
 
 fn marshal<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
     let value = args.first().ok_or_else(no_overload)?;
+    if let Value::Type(_) = value {
+        let message = "type conversion not supported for 'type'";
+        return Err(fault(ErrorClass::Conversion, message));
+    }
     let json = convert::to_json(value, context.meter)?
         .map_err(|reason| fault(ErrorClass::Conversion, reason))?;
     let mut text = String::new();

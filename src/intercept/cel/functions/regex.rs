@@ -9,7 +9,7 @@ mod re2;
 
 use std::sync::Arc;
 
-use regex::{Captures, Regex};
+use regex::{Captures, Regex, RegexBuilder};
 
 use super::arguments::{string, text};
 use crate::intercept::cel::error::{ErrorClass, Fault, fault, no_overload};
@@ -17,8 +17,14 @@ use crate::intercept::cel::meter::Meter;
 use crate::intercept::cel::registry::{Context, Row, open_row, row};
 use crate::intercept::cel::value::{Text, Value};
 
+/// Longest pattern, in bytes.
+const LONGEST_PATTERN: usize = 16 * 1024;
+
+/// Largest compiled pattern, in bytes. Keeps compiling within milliseconds.
+const LARGEST_COMPILED: usize = 2 * 1024 * 1024;
+
 /// What compiling a pattern during an evaluation costs, in steps.
-const COMPILE_STEPS: u64 = 10_000;
+const COMPILE_STEPS: u64 = 40_000;
 
 /// How many patterns an evaluation remembers.
 const REMEMBERED: usize = 8;
@@ -46,8 +52,14 @@ pub(crate) fn compile(pattern: &str) -> Compiled {
         let message = format!("error parsing regexp: {reason}");
         fault(ErrorClass::Regex, message)
     };
+    if pattern.len() > LONGEST_PATTERN {
+        return Err(failed("expression is too long"));
+    }
     let translated = re2::translate(pattern).map_err(failed)?;
-    match Regex::new(&translated.pattern) {
+    let built = RegexBuilder::new(&translated.pattern)
+        .size_limit(LARGEST_COMPILED)
+        .build();
+    match built {
         Ok(regex) => Ok(Arc::new(Pattern {
             regex,
             names: translated.names,
