@@ -6,6 +6,12 @@
 //! and what came. A case that `FILE` names (`id reason…`) may differ. Exit
 //! status 1 when another one does.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what this program does"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -306,7 +306,7 @@ fn is_of(value: &Value<'_>, of: &Type) -> bool {
         (Type::Bytes, value) => value.kind() == Kind::Bytes,
         (Type::Timestamp, value) => value.kind() == Kind::Timestamp,
         (Type::Duration, value) => value.kind() == Kind::Duration,
-        (Type::Type(_), value) => value.kind() == Kind::Type,
+        (Type::Meta(_), value) => value.kind() == Kind::Type,
         (Type::Error | Type::List(_) | Type::Map(_), _) => false,
     }
 }

@@ -45,21 +45,25 @@ fn cover(source: &str, tree: &Tree, id: NodeId, start: &mut usize, end: &mut usi
     let (first, last) = (node.token.0 as usize, node.token.1 as usize);
     *start = (*start).min(first);
     *end = (*end).max(end_of_character(source, last));
-    if let Node::Select { field, .. } = &node.kind {
-        // The token is the dot; the field follows, perhaps after blanks.
-        let after = source.get(first..).unwrap_or("");
-        if let Some(at) = after.find(&**field) {
-            *end = (*end).max(first + at + field.len());
-        }
-    }
-    if let Node::Call { function, .. } = &node.kind {
+    let before = source.get(..first).unwrap_or("");
+    let after = source.get(first..).unwrap_or("");
+    match &node.kind {
         // The token is the bracket; the name stands before it.
-        let before = source.get(..first).unwrap_or("");
-        if source[first..].starts_with('(')
-            && let Some(at) = before.rfind(&**function)
-        {
-            *start = (*start).min(at);
+        Node::Select { test: true, .. } | Node::Call { .. } if after.starts_with('(') => {
+            let name = before.trim_end_matches(|letter: char| {
+                letter == '.' || letter == '_' || letter.is_ascii_alphanumeric()
+            });
+            *start = (*start).min(name.len());
         }
+        // The token is the dot; the field follows, perhaps after blanks.
+        Node::Select { field, .. } => {
+            if let Some(at) = after.find(&**field) {
+                let after_field = first + at + field.len();
+                let quoted = source[after_field..].starts_with('`');
+                *end = (*end).max(after_field + usize::from(quoted));
+            }
+        }
+        _ => {}
     }
     children(&node.kind, |child| cover(source, tree, child, start, end));
 }
@@ -67,4 +71,37 @@ fn cover(source: &str, tree: &Tree, id: NodeId, start: &mut usize, end: &mut usi
 fn end_of_character(source: &str, at: usize) -> usize {
     let length = source.get(at..).and_then(|rest| rest.chars().next());
     at + length.map_or(0, char::len_utf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intercept::cel::parse::parse;
+
+    #[test]
+    fn the_text_of_a_node_is_what_was_written() {
+        for source in [
+            "body.ref",
+            "body . ref",
+            "has(body.a.b)",
+            "body.list[0].x",
+            "(a || b) && (c)",
+            "!(a || b)",
+            "-x",
+            "size([1, 2])",
+            "math.ceil(1.5)",
+            "{'a': [1, (2)]}",
+            "body.commits.exists(c, c.id == ')')",
+            "body.`with-dash`",
+            "a ? b : (c)",
+            "'żółć' + \"(\"",
+            r"r'\' == '''a'b'''",
+            "body.list.sortBy(x, x)",
+            "math.greatest(1, 2, 3)",
+        ] {
+            let tree = parse(source).expect(source);
+            let text = Brackets::of(source).text(source, &tree, tree.root);
+            assert_eq!(text, source);
+        }
+    }
 }

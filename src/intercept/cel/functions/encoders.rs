@@ -65,3 +65,28 @@ fn build(padded: bool) -> Encoding {
     // The specification of a standard encoding stays valid with these changes.
     specification.encoding().unwrap_or(BASE64)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::Decode;
+    use crate::intercept::cel::testing::{check_failures, check_true, check_values};
+
+    #[test]
+    fn base64_is_read_with_and_without_padding() {
+        check_true(&[
+            "base64.decode('aGVsbG8=') == b'hello'",
+            "base64.decode('aGVsbG8') == b'hello'",
+            "base64.decode('aGVs\\nbG8=') == b'hello'",
+            "base64.decode('') == b''",
+        ]);
+        check_values(&[("base64.encode(b'hello')", json!("aGVsbG8="))]);
+        check_failures(&[
+            ("base64.decode('!!')", Decode),
+            ("base64.decode('aGVs bG8=')", Decode),
+            ("base64.decode('aGVsbG8==')", Decode),
+            ("base64.decode('aGVsbG8=aGVsbG8=')", Decode),
+        ]);
+    }
+}

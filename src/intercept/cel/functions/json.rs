@@ -191,6 +191,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::intercept::cel::testing::{check_failures, check_values};
 
     #[test]
     fn json_is_read_as_leniently_as_in_go() {
@@ -215,6 +216,44 @@ mod tests {
         ] {
             assert!(read(text).is_err());
         }
+    }
+
+    #[test]
+    fn documents_are_objects_and_their_numbers_doubles() {
+        check_values(&[
+            ("body.json.parseJSON()", json!({"a": [1, 2]})),
+            ("'{\"n\": 1}'.parseJSON().n == 1.0", json!(true)),
+            ("type('{\"n\": 1}'.parseJSON().n) == double", json!(true)),
+            ("'null'.parseJSON()", json!({})),
+        ]);
+        check_failures(&[
+            ("'[1]'.parseJSON()", ErrorClass::Decode),
+            ("'{\"a\": 01}'.parseJSON()", ErrorClass::Decode),
+            ("body.map.parseJSON()", ErrorClass::NoOverload),
+        ]);
+    }
+
+    #[test]
+    fn values_are_marshalled_by_the_rules_of_protobuf() {
+        check_values(&[
+            ("body.map.b.marshalJSON()", json!(r#"{"c":"deep"}"#)),
+            (
+                "[9007199254740993, 1u, 1.5].marshalJSON()",
+                json!(r#"["9007199254740993",1,1.5]"#),
+            ),
+            (
+                "[b'hi', duration('90s'), null].marshalJSON()",
+                json!(r#"["aGk=","90s",null]"#),
+            ),
+            ("json.encode('<')", json!(r#""\u003c""#)),
+            ("json.encode([int])", json!(r#"["int"]"#)),
+        ]);
+        check_failures(&[
+            ("json.encode({1: 2})", ErrorClass::Conversion),
+            ("json.encode(1.0 / 0.0)", ErrorClass::Conversion),
+            ("json.encode(int)", ErrorClass::Conversion),
+            ("body.text.marshalJSON()", ErrorClass::NoOverload),
+        ]);
     }
 
     #[test]

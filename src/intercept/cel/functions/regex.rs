@@ -201,3 +201,74 @@ fn group<'t>(name: &str, names: &[Option<String>], captures: &Captures<'t>) -> &
     };
     found.map_or("", |found| found.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::{Exhausted, NoOverload, Regex};
+    use crate::intercept::cel::Stage::{Fold, Limit};
+    use crate::intercept::cel::testing::{
+        check_failures, check_refusals, check_true, check_values,
+    };
+
+    #[test]
+    fn patterns_match_anywhere_and_by_re2() {
+        check_true(&[
+            "body.ref.matches('^refs/(heads|tags)/')",
+            "matches(body.ref, 'main$') && body.ref.matches(body.pattern)",
+            "!body.text.matches('^[a-z ]+$') && body.text.matches('(?i)HÉLLO')",
+            r"!'३'.matches('\\d') && 'a1'.matches('\\d')",
+        ]);
+        check_failures(&[
+            ("body.count.matches('3')", NoOverload),
+            ("body.ref.matches(body.ref + '[')", Regex),
+        ]);
+    }
+
+    #[test]
+    fn a_literal_pattern_that_does_not_compile_is_refused() {
+        check_refusals(&[
+            (
+                "body.no && body.ref.matches('[')",
+                Fold(Regex),
+                "missing closing ]",
+            ),
+            (r"'aa'.matches('(a)\\1')", Fold(Regex), "invalid escape"),
+            (r"'a'.matches('\\pL{1000}')", Fold(Regex), "too large"),
+        ]);
+        let many = vec!["body.ref.matches('x')"; 101].join("||");
+        check_refusals(&[(&many, Limit, "more than 100 regular expressions")]);
+    }
+
+    #[test]
+    fn templates_fill_in_groups_by_the_rules_of_go() {
+        check_values(&[
+            (
+                "body.ref.translate('^refs/(heads|tags)/', '')",
+                json!("main"),
+            ),
+            ("'ab'.translate('(a)(b)', '$2$1')", json!("ba")),
+            ("'ab'.translate('(a)(b)', '${1}x')", json!("ax")),
+            ("'ab'.translate('(a)(b)', '$1x')", json!("")),
+            ("'ab'.translate('(?P<n>a)b', '<$n>')", json!("<a>")),
+            ("'b'.translate('(?P<n>a)|(?P<n>b)', '<$n>')", json!("<b>")),
+            ("'a'.translate('a', '$$ $ ${ $9 $01')", json!("$ $ ${  ")),
+            ("'abc'.translate('', '-')", json!("-a-b-c-")),
+            ("'baaac'.translate('a*', '-')", json!("-b-c-")),
+        ]);
+        check_failures(&[
+            ("body.ref.translate('(', '')", Regex),
+            ("body.count.translate('a', 'b')", NoOverload),
+        ]);
+        check_true(&["body.yes || body.ref.translate('(', '') == ''"]);
+    }
+
+    #[test]
+    fn patterns_of_the_event_cannot_be_compiled_without_end() {
+        check_failures(&[(
+            "lists.range(1000).all(i, !body.ref.matches(string(i) + 'x'))",
+            Exhausted,
+        )]);
+    }
+}
