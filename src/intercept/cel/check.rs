@@ -5,7 +5,9 @@
 //! checker over the table in `registry`; `dyn` fits everything, so what is
 //! known only with the event is left to the evaluator.
 
+mod calls;
 mod format;
+mod names;
 mod suggest;
 pub(crate) mod types;
 mod unify;
@@ -13,8 +15,9 @@ mod unify;
 use super::error::{CompileError, Stage};
 use super::registry::{Overload, overloads};
 use super::report::{Problem, compile_error};
-use super::syntax::{Comprehension, Kind as Node, Literal, NodeId, Tree};
+use super::syntax::{Comprehension, Kind as Node, NodeId, Tree};
 use super::value::Kind;
+use names::{global, type_of_literal};
 use types::Type;
 use unify::{Bindings, most_general};
 
@@ -238,104 +241,6 @@ impl<'t> Checker<'t> {
         }
     }
 
-    /// Finds the overloads that fit, and the type of the result.
-    fn resolve(
-        &mut self,
-        id: NodeId,
-        overloads: &'static [Overload],
-        target: Option<NodeId>,
-        args: &[NodeId],
-    ) -> Type {
-        let name = overloads[0].name;
-        if matches!(name, "_&&_" | "_||_") {
-            return self.check_logic(args);
-        }
-        let operands: Vec<Type> = target
-            .iter()
-            .chain(args)
-            .map(|&operand| self.type_of(operand))
-            .collect();
-        let mut fitting: Vec<&'static Overload> = Vec::new();
-        let mut result: Option<Type> = None;
-        for overload in overloads {
-            let considered = overload.member == target.is_some()
-                && (self.compares_across || !overload.mixes_numbers);
-            if !considered {
-                continue;
-            }
-            let Some(of) = self.fit(overload, &operands) else {
-                continue;
-            };
-            fitting.push(overload);
-            result = Some(match result {
-                None => of,
-                Some(first) if first == Type::Dyn || first == of => first,
-                Some(_) => Type::Dyn,
-            });
-        }
-        let Some(result) = result else {
-            let signature = self.signature(&operands, target.is_some());
-            self.report(
-                id,
-                format!("found no matching overload for '{name}' applied to '{signature}'"),
-            );
-            return Type::Error;
-        };
-        self.meanings[id as usize] = Meaning::Call {
-            overloads: fitting.into(),
-            with_target: target.is_some(),
-        };
-        result
-    }
-
-    /// The result of an overload, if it takes these operands.
-    fn fit(&mut self, overload: &Overload, operands: &[Type]) -> Option<Type> {
-        if overload.variables == 0 {
-            return self
-                .bindings
-                .all_assignable(operands, &overload.parameters)
-                .then(|| overload.result.clone());
-        }
-        let fresh: Vec<Type> = (0..overload.variables)
-            .map(|_| self.bindings.fresh())
-            .collect();
-        let mut instance = |variable: u32| fresh[variable as usize].clone();
-        let parameters: Vec<Type> = overload
-            .parameters
-            .iter()
-            .map(|parameter| parameter.replace(&mut instance))
-            .collect();
-        let result = overload.result.replace(&mut instance);
-        self.bindings
-            .all_assignable(operands, &parameters)
-            .then(|| self.bindings.resolve(&result))
-    }
-
-    fn signature(&self, operands: &[Type], method: bool) -> String {
-        let mut types = operands
-            .iter()
-            .map(|operand| self.bindings.resolve_fully(operand).to_string());
-        let target = match method {
-            true => types.next().map(|target| format!("{target}.")),
-            false => None,
-        };
-        let arguments: Vec<String> = types.collect();
-        format!("{}({})", target.unwrap_or_default(), arguments.join(", "))
-    }
-
-    /// `&&` and `||` report each operand by itself.
-    fn check_logic(&mut self, args: &[NodeId]) -> Type {
-        let mut of = Type::Bool;
-        for &arg in args {
-            let found = self.type_of(arg);
-            if !self.bindings.assignable(&found, &Type::Bool) {
-                self.report(arg, format!("expected type 'bool' but found '{found}'"));
-                of = Type::Error;
-            }
-        }
-        of
-    }
-
     fn check_joined(&mut self, items: impl Iterator<Item = NodeId>) -> Type {
         let mut joined: Option<Type> = None;
         for item in items {
@@ -417,44 +322,6 @@ impl<'t> Checker<'t> {
             );
         }
     }
-}
-
-fn type_of_literal(literal: &Literal) -> Type {
-    match literal {
-        Literal::Null => Type::Null,
-        Literal::Bool(_) => Type::Bool,
-        Literal::Int(_) => Type::Int,
-        Literal::Uint(_) => Type::Uint,
-        Literal::Double(_) => Type::Double,
-        Literal::Text(_) => Type::Text,
-        Literal::Bytes(_) => Type::Bytes,
-    }
-}
-
-/// Names that every expression can use, with their types.
-fn global(name: &str) -> Option<(Meaning, Type)> {
-    let object = || Type::map(Type::Text, Type::Dyn);
-    let variable = |variable, of| Some((Meaning::Variable(variable), of));
-    let (kind, of) = match name {
-        "body" => return variable(Variable::Body, object()),
-        "header" => return variable(Variable::Header, object()),
-        "extensions" => return variable(Variable::Extensions, object()),
-        "requestURL" => return variable(Variable::RequestUrl, Type::Text),
-        "bool" => (Kind::Bool, Type::Bool),
-        "bytes" => (Kind::Bytes, Type::Bytes),
-        "double" => (Kind::Double, Type::Double),
-        "google.protobuf.Duration" => (Kind::Duration, Type::Duration),
-        "google.protobuf.Timestamp" => (Kind::Timestamp, Type::Timestamp),
-        "int" => (Kind::Int, Type::Int),
-        "list" => (Kind::List, Type::list(Type::Dyn)),
-        "map" => (Kind::Map, Type::map(Type::Dyn, Type::Dyn)),
-        "null_type" => (Kind::Null, Type::Null),
-        "string" => (Kind::Text, Type::Text),
-        "type" => (Kind::Type, Type::Meta(None)),
-        "uint" => (Kind::Uint, Type::Uint),
-        _ => return None,
-    };
-    Some((Meaning::Type(kind), Type::of(of)))
 }
 
 #[cfg(test)]

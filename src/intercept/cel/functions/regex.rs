@@ -5,6 +5,7 @@
 //! evaluation, and the last few are kept until it ends.
 
 mod class;
+mod input;
 mod re2;
 
 use std::sync::Arc;
