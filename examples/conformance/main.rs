@@ -9,7 +9,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "printing is what this program does"
+    reason = "a program that reports to a terminal"
 )]
 
 use std::collections::{BTreeMap, HashMap};

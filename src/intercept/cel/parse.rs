@@ -299,7 +299,9 @@ fn convert_literal(literal: ast::LiteralValue) -> Literal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::Event;
     use super::*;
+    use crate::intercept::cel;
 
     /// `piece` as often as fits into a source, between `head` and `tail`.
     fn filled(head: &str, piece: &str, tail: &str) -> String {
@@ -423,6 +425,42 @@ mod tests {
         let small = std::thread::Builder::new().stack_size(1024 * 1024);
         let thread = small.spawn(parse_all).expect("starts");
         assert_eq!(thread.join().ok(), Some(8));
+    }
+
+    #[test]
+    fn the_deepest_expressions_need_little_stack_after_parsing() {
+        let sources: Vec<String> = [
+            ("1", "+1", "", ""),
+            ("", "!(dyn(", "true", "))"),
+            ("", "[1].map(x,", "1", ")"),
+            ("", "(true?", "1", ":2)"),
+            ("", "[", "body", "]"),
+            ("", "dyn([", "body.deep", "]).first()"),
+        ]
+        .into_iter()
+        .map(|(head, piece, middle, tail)| {
+            let source = |count| {
+                let (pieces, tails) = (piece.repeat(count), tail.repeat(count));
+                format!("{head}{pieces}{middle}{tails} == dyn(body)")
+            };
+            let mut deepest = (1..260).rev().map(source);
+            let deepest = deepest.find(|source| cel::compile(source).is_ok());
+            deepest.expect("compiles at some depth")
+        })
+        .collect();
+        let evaluate_all = move || {
+            let deep = (0..100).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+            let event = Event::with_body(serde_json::json!({ "deep": deep }));
+            let each = sources.iter().map(|source| {
+                let filter = cel::compile_filter(source).expect("compiles");
+                filter.explain(&event.scope());
+                filter.decide(&event.scope())
+            });
+            each.count()
+        };
+        let small = std::thread::Builder::new().stack_size(1024 * 1024);
+        let thread = small.spawn(evaluate_all).expect("starts");
+        assert_eq!(thread.join().ok(), Some(6));
     }
 
     #[test]
