@@ -24,9 +24,14 @@ mod overlay;
 mod params;
 mod parse;
 mod program;
+#[cfg(test)]
+mod properties;
 mod registry;
 mod report;
+mod scan;
 mod syntax;
+#[cfg(test)]
+mod testing;
 mod value;
 
 use serde_json::{Map, Value};

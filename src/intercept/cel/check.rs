@@ -5,7 +5,9 @@
 //! checker over the table in `registry`; `dyn` fits everything, so what is
 //! known only with the event is left to the evaluator.
 
+mod calls;
 mod format;
+mod names;
 mod suggest;
 pub(crate) mod types;
 mod unify;
@@ -13,8 +15,9 @@ mod unify;
 use super::error::{CompileError, Stage};
 use super::registry::{Overload, overloads};
 use super::report::{Problem, compile_error};
-use super::syntax::{Comprehension, Kind as Node, Literal, NodeId, Tree};
+use super::syntax::{Comprehension, Kind as Node, NodeId, Tree};
 use super::value::Kind;
+use names::{global, type_of_literal};
 use types::Type;
 use unify::{Bindings, most_general};
 
@@ -142,7 +145,7 @@ impl<'t> Checker<'t> {
             } => self.check_call(id, function, *target, args),
             Node::List(items) => {
                 let item = self.check_joined(items.iter().copied());
-                Type::list(item)
+                Type::list(item).bounded()
             }
             Node::Map(entries) => self.check_map(entries),
             Node::Message(name) => {
@@ -238,104 +241,6 @@ impl<'t> Checker<'t> {
         }
     }
 
-    /// Finds the overloads that fit, and the type of the result.
-    fn resolve(
-        &mut self,
-        id: NodeId,
-        overloads: &'static [Overload],
-        target: Option<NodeId>,
-        args: &[NodeId],
-    ) -> Type {
-        let name = overloads[0].name;
-        if matches!(name, "_&&_" | "_||_") {
-            return self.check_logic(args);
-        }
-        let operands: Vec<Type> = target
-            .iter()
-            .chain(args)
-            .map(|&operand| self.type_of(operand))
-            .collect();
-        let mut fitting: Vec<&'static Overload> = Vec::new();
-        let mut result: Option<Type> = None;
-        for overload in overloads {
-            let considered = overload.member == target.is_some()
-                && (self.compares_across || !overload.mixes_numbers);
-            if !considered {
-                continue;
-            }
-            let Some(of) = self.fit(overload, &operands) else {
-                continue;
-            };
-            fitting.push(overload);
-            result = Some(match result {
-                None => of,
-                Some(first) if first == Type::Dyn || first == of => first,
-                Some(_) => Type::Dyn,
-            });
-        }
-        let Some(result) = result else {
-            let signature = self.signature(&operands, target.is_some());
-            self.report(
-                id,
-                format!("found no matching overload for '{name}' applied to '{signature}'"),
-            );
-            return Type::Error;
-        };
-        self.meanings[id as usize] = Meaning::Call {
-            overloads: fitting.into(),
-            with_target: target.is_some(),
-        };
-        result
-    }
-
-    /// The result of an overload, if it takes these operands.
-    fn fit(&mut self, overload: &Overload, operands: &[Type]) -> Option<Type> {
-        if overload.variables == 0 {
-            return self
-                .bindings
-                .all_assignable(operands, &overload.parameters)
-                .then(|| overload.result.clone());
-        }
-        let fresh: Vec<Type> = (0..overload.variables)
-            .map(|_| self.bindings.fresh())
-            .collect();
-        let mut instance = |variable: u32| fresh[variable as usize].clone();
-        let parameters: Vec<Type> = overload
-            .parameters
-            .iter()
-            .map(|parameter| parameter.replace(&mut instance))
-            .collect();
-        let result = overload.result.replace(&mut instance);
-        self.bindings
-            .all_assignable(operands, &parameters)
-            .then(|| self.bindings.resolve(&result))
-    }
-
-    fn signature(&self, operands: &[Type], method: bool) -> String {
-        let mut types = operands
-            .iter()
-            .map(|operand| self.bindings.resolve_fully(operand).to_string());
-        let target = match method {
-            true => types.next().map(|target| format!("{target}.")),
-            false => None,
-        };
-        let arguments: Vec<String> = types.collect();
-        format!("{}({})", target.unwrap_or_default(), arguments.join(", "))
-    }
-
-    /// `&&` and `||` report each operand by itself.
-    fn check_logic(&mut self, args: &[NodeId]) -> Type {
-        let mut of = Type::Bool;
-        for &arg in args {
-            let found = self.type_of(arg);
-            if !self.bindings.assignable(&found, &Type::Bool) {
-                self.report(arg, format!("expected type 'bool' but found '{found}'"));
-                of = Type::Error;
-            }
-        }
-        of
-    }
-
     fn check_joined(&mut self, items: impl Iterator<Item = NodeId>) -> Type {
         let mut joined: Option<Type> = None;
         for item in items {
@@ -356,7 +261,7 @@ impl<'t> Checker<'t> {
             joined = Some((self.join(keys, key), self.join(values, value)));
         }
         match joined {
-            Some((key, value)) => Type::map(key, value),
+            Some((key, value)) => Type::map(key, value).bounded(),
             None => {
                 let key = self.bindings.fresh();
                 Type::map(key, self.bindings.fresh())
@@ -419,40 +324,128 @@ impl<'t> Checker<'t> {
     }
 }
 
-fn type_of_literal(literal: &Literal) -> Type {
-    match literal {
-        Literal::Null => Type::Null,
-        Literal::Bool(_) => Type::Bool,
-        Literal::Int(_) => Type::Int,
-        Literal::Uint(_) => Type::Uint,
-        Literal::Double(_) => Type::Double,
-        Literal::Text(_) => Type::Text,
-        Literal::Bytes(_) => Type::Bytes,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use crate::intercept::cel::Stage::{Check, Parse};
+    use crate::intercept::cel::compile;
+    use crate::intercept::cel::testing::{check_refusals, check_true};
 
-/// Names that every expression can use, with their types.
-fn global(name: &str) -> Option<(Meaning, Type)> {
-    let object = || Type::map(Type::Text, Type::Dyn);
-    let variable = |variable, of| Some((Meaning::Variable(variable), of));
-    let (kind, of) = match name {
-        "body" => return variable(Variable::Body, object()),
-        "header" => return variable(Variable::Header, object()),
-        "extensions" => return variable(Variable::Extensions, object()),
-        "requestURL" => return variable(Variable::RequestUrl, Type::Text),
-        "bool" => (Kind::Bool, Type::Bool),
-        "bytes" => (Kind::Bytes, Type::Bytes),
-        "double" => (Kind::Double, Type::Double),
-        "google.protobuf.Duration" => (Kind::Duration, Type::Duration),
-        "google.protobuf.Timestamp" => (Kind::Timestamp, Type::Timestamp),
-        "int" => (Kind::Int, Type::Int),
-        "list" => (Kind::List, Type::list(Type::Dyn)),
-        "map" => (Kind::Map, Type::map(Type::Dyn, Type::Dyn)),
-        "null_type" => (Kind::Null, Type::Null),
-        "string" => (Kind::Text, Type::Text),
-        "type" => (Kind::Type, Type::Type(None)),
-        "uint" => (Kind::Uint, Type::Uint),
-        _ => return None,
-    };
-    Some((Meaning::Type(kind), Type::of(of)))
+    #[test]
+    fn names_that_nothing_declares_are_reported() {
+        check_refusals(&[
+            (
+                "undeclared",
+                Check,
+                "undeclared reference to 'undeclared' (in container '')",
+            ),
+            ("body.x == hello", Check, "'hello'"),
+            ("nope(1)", Check, "'nope'"),
+            ("body.x.nope()", Check, "'nope'"),
+            ("math.pow(2, 3)", Check, "'math'"),
+            ("dyn", Check, "'dyn'"),
+            ("[1].exists(x, true) && x == 1", Check, "'x'"),
+            ("[1].all(i, j, i < j)", Check, "'all'"),
+            ("google.protobuf", Check, "'google'"),
+        ]);
+    }
+
+    #[test]
+    fn calls_that_no_overload_takes_are_reported_with_their_types() {
+        check_refusals(&[
+            ("1 + 1.0", Check, "'_+_' applied to '(int, double)'"),
+            ("1 == 'a'", Check, "'_==_' applied to '(int, string)'"),
+            (
+                "body + 1",
+                Check,
+                "'_+_' applied to '(map(string, dyn), int)'",
+            ),
+            (
+                "header.match('x')",
+                Check,
+                "'match' applied to 'map(string, dyn).(string)'",
+            ),
+            ("body.s.translate('a')", Check, "applied to 'dyn.(string)'"),
+            ("size()", Check, "'size' applied to '()'"),
+            ("{'a': 1}['a'] + 'x'", Check, "'(int, string)'"),
+            ("[1, 2].map(x, x + 'a')", Check, "'(int, string)'"),
+            (
+                "true ? 1 : 'a'",
+                Check,
+                "'_?_:_' applied to '(bool, int, string)'",
+            ),
+            ("[1].join(',')", Check, "'list(int).(string)'"),
+            ("body.map > {}", Check, "'(dyn, map(dyn, dyn))'"),
+            ("string(int)", Check, "'(type(int))'"),
+        ]);
+    }
+
+    #[test]
+    fn other_mismatches_are_reported() {
+        check_refusals(&[
+            ("true && 1", Check, "expected type 'bool' but found 'int'"),
+            (
+                "[1].all(x, 1)",
+                Check,
+                "expected type 'bool' but found 'int'",
+            ),
+            (
+                "'abc'.all(c, true)",
+                Check,
+                "cannot be range of a comprehension",
+            ),
+            (
+                "1.0.foo",
+                Check,
+                "type 'double' does not support field selection",
+            ),
+            ("has(body)", Parse, "invalid argument to has() macro"),
+            ("[1].all(__result__, true)", Parse, "overwrites accumulator"),
+        ]);
+    }
+
+    #[test]
+    fn dynamic_values_and_mixed_literals_pass() {
+        check_true(&[
+            "body.count == 3 && body.count == 3u",
+            "[1, 'a', null].size() == 3 && {'a': 1, 'b': 'x'}.b == 'x'",
+            "[].size() == 0 && {}.size() == 0 && [[]] == [[]]",
+            "dyn(1) == 1.0 && type(body) == map && type(dyn(1)) == int",
+            "timestamp(0) != null && .body.count == .size([1, 2, 3])",
+            "[1].map(body, body + 1) == [2] && [1].map(x, .body.count)[0] == 3",
+        ]);
+    }
+
+    #[test]
+    fn numbers_of_two_types_compare_only_after_a_macro() {
+        check_refusals(&[("1 < 2.0", Check, "'_<_' applied to '(int, double)'")]);
+        check_true(&["[1].all(x, x < 2.0)", "[1].all(x, true) && 1 < 2.0"]);
+    }
+
+    #[test]
+    fn every_problem_is_reported_with_its_place() {
+        let error = compile("body.x &&\n  hello + 1 == world").expect_err("two names");
+        assert_eq!((error.line, error.column), (2, 3));
+        assert!(
+            error
+                .message
+                .starts_with("ERROR: <input>:2:3: undeclared reference to 'hello'")
+        );
+        assert!(error.message.contains("\n | ..^"));
+        let unknown = compile("boyd.ref == 'x'").expect_err("misspelt");
+        assert_eq!(unknown.suggestion.as_deref(), Some("body"));
+        let unknown = compile("body.ref.startWith('x')").expect_err("misspelt");
+        assert_eq!(unknown.suggestion.as_deref(), Some("startsWith"));
+    }
+
+    #[test]
+    fn types_that_double_with_each_macro_are_not_followed_forever() {
+        for step in [
+            ".map(x, {x: x})",
+            ".map(x, [x, x])",
+            ".map(x, {x: [x, x], 1: x})",
+        ] {
+            let source = format!("[1]{}", step.repeat(100));
+            assert!(compile(&source).is_ok(), "{step}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ const LARGEST_EXACT: i64 = (1 << 53) - 1;
 pub(crate) type Refusal = Cow<'static, str>;
 
 /// The JSON that an overlay sets. Null, unsigned integers, times and types
-/// are refused, though all but types are fine inside a list or map.
+/// are refused, though each is fine inside a list or map.
 pub(crate) fn overlay_json(
     value: &Value<'_>,
     meter: &mut Meter,
@@ -30,6 +30,9 @@ pub(crate) fn overlay_json(
         kind @ (Kind::Null | Kind::Timestamp | Kind::Duration) => Ok(Err(Cow::Owned(format!(
             "type conversion error from '{kind}' to '[]uint8'"
         )))),
+        Kind::Type => Ok(Err(Cow::Borrowed(
+            "type conversion not supported for 'type'",
+        ))),
         Kind::Uint => Ok(Err(Cow::Borrowed(
             "unsupported type conversion from 'uint' to []uint8",
         ))),
@@ -66,11 +69,7 @@ pub(crate) fn to_json(
         }
         Value::Timestamp(at) => Json::String(at.to_string()),
         Value::Duration(nanoseconds) => Json::String(duration_text(*nanoseconds)),
-        Value::Type(_) => {
-            return Ok(Err(Cow::Borrowed(
-                "type conversion not supported for 'type'",
-            )));
-        }
+        Value::Type(kind) => Json::String(kind.name().to_owned()),
         Value::List(list) => {
             let mut items = Vec::with_capacity(list.len());
             for item in list.iter() {
@@ -126,7 +125,6 @@ pub(crate) fn lenient_json(value: &Value<'_>, meter: &mut Meter) -> Result<Json,
             meter.build(text.as_bytes().len())?;
             Json::String(text.lossy().into_owned())
         }
-        Value::Type(kind) => Json::String(kind.name().to_owned()),
         Value::List(list) => {
             let items: Result<_, Fault> =
                 list.iter().map(|item| lenient_json(&item, meter)).collect();
@@ -137,6 +135,8 @@ pub(crate) fn lenient_json(value: &Value<'_>, meter: &mut Meter) -> Result<Json,
             for (key, value) in map.entries() {
                 let name = match lenient_json(&key, meter)? {
                     Json::String(name) => name,
+                    // Its text may be far longer than what it was built from.
+                    Json::Array(_) | Json::Object(_) => key.kind().name().to_owned(),
                     other => other.to_string(),
                 };
                 fields.insert(name, lenient_json(&value, meter)?);
@@ -146,4 +146,91 @@ pub(crate) fn lenient_json(value: &Value<'_>, meter: &mut Meter) -> Result<Json,
         // The rest is never refused.
         _ => to_json(value, meter)?.unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::testing::{check_values, overlaid};
+    use crate::intercept::cel::{ErrorClass, OverlayError};
+
+    #[test]
+    fn overlays_have_json_by_the_rules_of_upstream() {
+        for (expression, expected) in [
+            ("body.text", json!("héllo wörld 日本")),
+            ("b'hi'", json!("aGk=")),
+            ("body.count", json!(3.0)),
+            ("9007199254740991", json!(9_007_199_254_740_991_i64)),
+            ("9007199254740992", json!("9007199254740992")),
+            ("-9223372036854775808", json!("-9223372036854775808")),
+            (
+                "[null, 1u, 18446744073709551615u]",
+                json!([null, 1, "18446744073709551615"]),
+            ),
+            (
+                "[timestamp(0), duration('90s'), int]",
+                json!(["1970-01-01T00:00:00Z", "90s", "int"]),
+            ),
+            ("{'a': {'b': b'x'}}", json!({"a": {"b": "eA=="}})),
+            ("header['X-Multi']", json!(["one", "two"])),
+        ] {
+            assert_eq!(
+                overlaid("v", expression),
+                Ok(json!({"v": expected})),
+                "{expression}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_without_a_json_form_are_refused() {
+        for expression in [
+            "null",
+            "body.nothing",
+            "[].first()",
+            "1u",
+            "timestamp(0)",
+            "duration('1s')",
+            "int",
+            "1.0 / 0.0",
+            "[0.0 / 0.0]",
+            "{1: 'x'}",
+            "{null: 'x'}",
+            "'日本'.truncate(4)",
+            "['日本'.truncate(4)]",
+        ] {
+            let refused = overlaid("v", expression);
+            assert!(
+                matches!(refused, Err(OverlayError::Type(_))),
+                "{expression}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn people_are_shown_some_json_for_any_value() {
+        check_values(&[
+            ("null", json!(null)),
+            (
+                "18446744073709551615u",
+                json!(18_446_744_073_709_551_615_u64),
+            ),
+            ("9223372036854775807", json!(9_223_372_036_854_775_807_i64)),
+            ("timestamp(0)", json!("1970-01-01T00:00:00Z")),
+            ("duration('90s')", json!("90s")),
+            ("type(1)", json!("int")),
+            ("1.0 / 0.0", json!("inf")),
+            ("{1: true, [1]: 2}", json!({"1": true, "list": 2})),
+        ]);
+    }
+
+    #[test]
+    fn a_value_that_shares_its_parts_is_paid_for_as_it_is_written() {
+        let doubled = format!("dyn([1]){}", ".map(x, [x, x])".repeat(40));
+        let refused = overlaid("v", &doubled).expect_err("too large");
+        assert!(
+            matches!(&refused, OverlayError::Eval(error) if error.class() == ErrorClass::Exhausted)
+        );
+    }
 }

@@ -229,7 +229,8 @@ impl<'v, 's> Machine<'v, 's> {
 pub(crate) fn build_map<'v>(entries: Vec<(Value<'v>, Value<'v>)>) -> Outcome<'v> {
     let keyed: Result<Vec<_>, Fault> = entries
         .into_iter()
-        .map(|(key, value)| match Key::of_value(&key) {
+        .enumerate()
+        .map(|(index, (key, value))| match Key::of_entry(&key, index) {
             Some(key) => Ok((key, value)),
             None => Err(fault(
                 ErrorClass::Internal,
@@ -305,7 +306,7 @@ fn is_of(value: &Value<'_>, of: &Type) -> bool {
         (Type::Bytes, value) => value.kind() == Kind::Bytes,
         (Type::Timestamp, value) => value.kind() == Kind::Timestamp,
         (Type::Duration, value) => value.kind() == Kind::Duration,
-        (Type::Type(_), value) => value.kind() == Kind::Type,
+        (Type::Meta(_), value) => value.kind() == Kind::Type,
         (Type::Error | Type::List(_) | Type::Map(_), _) => false,
     }
 }

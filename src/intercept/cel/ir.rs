@@ -6,10 +6,8 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 use super::check::Variable;
-use super::functions::regex::Compiled;
+use super::functions::regex::{Compiled, Pattern};
 use super::registry::Overload;
 use super::value::Value;
 
@@ -80,7 +78,7 @@ pub(crate) enum Op {
     /// `matches` with a literal pattern.
     Matches {
         subject: OpId,
-        pattern: Arc<Regex>,
+        pattern: Arc<Pattern>,
     },
     /// `translate` with a literal pattern, which fails only when it is met.
     Translate {

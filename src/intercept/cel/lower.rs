@@ -5,31 +5,17 @@
 //! lists and maps of constants, the literal patterns of `matches`. If that
 //! fails, the expression can never give a value, and is refused.
 
+mod calls;
+
 use std::collections::HashMap;
 
 use super::check::{Checked, Meaning};
 use super::error::{CompileError, ErrorClass, Fault, Stage, fault};
 use super::evaluate;
-use super::functions::regex;
 use super::ir::{Code, Fold, Op, OpId, SlotId};
-use super::registry::Overload;
 use super::report::{Problem, compile_error};
 use super::syntax::{Comprehension, Kind as Node, Literal, NodeId};
-use super::value::{Bytes, Kind, Text, Value};
-
-/// Functions that cel-go computes ahead when their argument is constant.
-const CONVERSIONS: [&str; 10] = [
-    "bool",
-    "bytes",
-    "double",
-    "duration",
-    "dyn",
-    "int",
-    "string",
-    "timestamp",
-    "type",
-    "uint",
-];
+use super::value::{Bytes, Text, Value};
 
 /// Compiles a checked tree, and tells which code each node became.
 pub(crate) fn lower(
@@ -43,6 +29,7 @@ pub(crate) fn lower(
         constants: Vec::new(),
         scopes: Vec::new(),
         slots: 0,
+        patterns: 0,
         places: HashMap::new(),
     };
     let root = lowerer.lower(checked.tree.root)?;
@@ -64,6 +51,7 @@ struct Lowerer<'t> {
     /// each is an accumulator; the index is the slot.
     scopes: Vec<(&'t str, bool)>,
     slots: usize,
+    patterns: usize,
     places: HashMap<NodeId, OpId>,
 }
 
@@ -192,118 +180,6 @@ impl<'t> Lowerer<'t> {
         }
     }
 
-    fn lower_call(
-        &mut self,
-        id: NodeId,
-        overloads: &[&'static Overload],
-        operands: &[NodeId],
-    ) -> Result<OpId, CompileError> {
-        let args = self.lower_all(operands)?;
-        let name = overloads.first().map_or("", |overload| overload.name);
-        let op = match (name, &args[..]) {
-            ("!_", &[operand]) => Op::Not(operand),
-            ("@not_strictly_false", &[operand]) => Op::NotFalse(operand),
-            ("_?_:_", &[when, then, otherwise]) => Op::Condition {
-                when,
-                then,
-                otherwise,
-            },
-            ("_==_" | "_!=_", &[one, other]) => Op::Equal {
-                one,
-                other,
-                negated: name == "_!=_",
-            },
-            ("_[_]", &[operand, key]) => return self.lower_index(id, operand, key),
-            ("_+_", &[list, one]) => self.lower_add(overloads, list, one, args),
-            ("@in", &[_, list]) if self.is_empty_list(overloads, list) => {
-                return Ok(self.constant(Value::Bool(false)));
-            }
-            ("matches", &[subject, pattern]) => match self.text_constant(pattern) {
-                Some(pattern) => {
-                    let pattern =
-                        regex::compile(&pattern).map_err(|fault| self.refuse(id, &fault))?;
-                    Op::Matches { subject, pattern }
-                }
-                None => self.plain_call(overloads, args),
-            },
-            ("translate", &[_, pattern, _]) => match (self.text_constant(pattern), overloads) {
-                (Some(pattern), [overload]) => Op::Translate {
-                    overload,
-                    pattern: regex::compile(&pattern).map_err(|fault| translate_fault(&fault)),
-                    args,
-                },
-                _ => self.plain_call(overloads, args),
-            },
-            (_, &[operand]) if CONVERSIONS.contains(&name) => {
-                if let Some(value) = self.constant_of(operand) {
-                    let converted = evaluate::call_constant(overloads, value)
-                        .map_err(|fault| self.refuse(id, &fault))?;
-                    return Ok(self.constant(converted));
-                }
-                self.plain_call(overloads, args)
-            }
-            _ => self.plain_call(overloads, args),
-        };
-        Ok(self.add(op))
-    }
-
-    fn plain_call(&self, overloads: &[&'static Overload], args: Box<[OpId]>) -> Op {
-        Op::Call {
-            overloads: overloads.into(),
-            args,
-        }
-    }
-
-    /// Whether only the macro itself reads a slot.
-    fn accumulates(&self, slot: SlotId) -> bool {
-        matches!(self.scopes.get(usize::from(slot)), Some((_, true)))
-    }
-
-    /// `accumulator + [item]` is how macros collect; it is done in place.
-    fn lower_add(
-        &self,
-        overloads: &[&'static Overload],
-        list: OpId,
-        one: OpId,
-        args: Box<[OpId]>,
-    ) -> Op {
-        match (&self.ops[list as usize], &self.ops[one as usize]) {
-            (&Op::Slot(slot), Op::List(items)) if items.len() == 1 && self.accumulates(slot) => {
-                Op::Append {
-                    slot,
-                    item: items[0],
-                }
-            }
-            _ => self.plain_call(overloads, args),
-        }
-    }
-
-    /// Upstream does not evaluate `x` of `x in []`.
-    fn is_empty_list(&self, overloads: &[&'static Overload], list: OpId) -> bool {
-        overloads.len() == 1
-            && matches!(self.constant_of(list), Some(Value::List(list)) if list.len() == 0)
-    }
-
-    fn text_constant(&self, id: OpId) -> Option<String> {
-        match self.constant_of(id) {
-            Some(Value::Text(text)) => text.as_str().map(str::to_owned),
-            _ => None,
-        }
-    }
-
-    fn lower_index(&mut self, id: NodeId, operand: OpId, key: OpId) -> Result<OpId, CompileError> {
-        if let Some(value) = self.constant_of(key)
-            && !matches!(
-                value.kind(),
-                Kind::Text | Kind::Int | Kind::Uint | Kind::Double | Kind::Bool
-            )
-        {
-            let message = format!("invalid qualifier type: {}", value.kind());
-            return Err(self.refuse(id, &fault(ErrorClass::Type, message)));
-        }
-        Ok(self.add(Op::Index { operand, key }))
-    }
-
     fn lower_list(&mut self, items: &[NodeId]) -> Result<OpId, CompileError> {
         let items = self.lower_all(items)?;
         let constants: Option<Vec<Value<'static>>> = items
@@ -382,9 +258,4 @@ fn constant_value(literal: &Literal) -> Value<'static> {
         Literal::Text(text) => Value::Text(Text::Shared((&**text).into())),
         Literal::Bytes(bytes) => Value::Bytes(Bytes::Shared((&**bytes).into())),
     }
-}
-
-fn translate_fault(cause: &Fault) -> Fault {
-    let message = format!("failed to parse regular expression for translation: {cause}");
-    fault(ErrorClass::Regex, message)
 }

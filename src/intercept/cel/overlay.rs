@@ -61,3 +61,41 @@ impl Overlay {
         path.set(into, json).map_err(OverlayError::Key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::intercept::cel::ErrorClass;
+    use crate::intercept::cel::testing::{Event, overlaid};
+
+    #[test]
+    fn overlays_see_the_scope_and_not_each_other() {
+        let event = Event::default();
+        let mut extensions = JsonMap::new();
+        for (key, expression) in [
+            ("branch", "body.ref.split('/')[2]"),
+            ("a.b", "body.count"),
+            ("a.c", "has(extensions.branch)"),
+        ] {
+            let overlay = compile_overlay(key, expression).expect("compiles");
+            assert_eq!((overlay.key(), overlay.source()), (key, expression));
+            overlay
+                .apply(&event.scope(), &mut extensions)
+                .expect("applies");
+        }
+        let expected = json!({"branch": "main", "a": {"b": 3.0, "c": false}});
+        assert_eq!(Json::Object(extensions), expected);
+    }
+
+    #[test]
+    fn failures_tell_the_expression_the_value_and_the_key_apart() {
+        let failed = overlaid("v", "body.missing");
+        assert!(
+            matches!(failed, Err(OverlayError::Eval(e)) if e.class() == ErrorClass::MissingKey)
+        );
+        assert!(matches!(overlaid("v", "null"), Err(OverlayError::Type(_))));
+        assert!(matches!(overlaid("", "1"), Err(OverlayError::Key(_))));
+    }
+}

@@ -4,9 +4,10 @@
 //! or the syntax errors. The grammar and the standard macros are the `cel`
 //! crate's, which mirrors cel-go's ANTLR grammar; nothing else of it is used.
 //!
-//! That parser recurses over text which has not been measured yet, and its
-//! tree is dropped by recursion, so both happen on a thread with a large
-//! stack: the only thread that this stage starts.
+//! That parser recurses as deep as the text is nested and as long as its
+//! chains are, and its tree is dropped by recursion. `scan` bounds that before:
+//! what is too deep is refused, what is deeper than usual is parsed on a thread
+//! with a large stack, the only thread that this stage starts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,8 +17,23 @@ use cel::parser::{ParseErrors, Parser};
 use super::error::{CompileError, Stage};
 use super::expand;
 use super::report::{Problem, compile_error};
+use super::scan;
 use super::syntax::{Comprehension, Kind, Literal, Node, NodeId, Tree, children};
 use crate::model::limits::{CEL_DEPTH, CEL_NODES, CEL_PARSE_STACK_BYTES, CEL_SOURCE_BYTES};
+
+/// Largest bound of the depth of a source that is parsed. It is far above
+/// `CEL_DEPTH`, because it is a rough bound, and it keeps the parser within a
+/// small part of its stack.
+const DEEPEST_TEXT: usize = 4 * CEL_DEPTH;
+
+/// Most brackets inside one another that are parsed.
+const DEEPEST_NESTING: usize = 128;
+
+/// Largest bounds of a source that is parsed on the caller's own stack. Most
+/// expressions are within them. A level of brackets takes about 16 KiB of
+/// stack, and eight times that without optimisation.
+const SHALLOW_DEPTH: usize = 32;
+const SHALLOW_NESTING: usize = 4;
 
 /// What the crate's parser says when its listener stops it.
 const STOPPED: &str = "UNKNOWN";
@@ -35,12 +51,28 @@ pub(crate) fn with_parser_stack<T: Send>(work: impl FnOnce() -> T + Send) -> std
     })
 }
 
-/// Reads `source`. Only to be called inside `with_parser_stack`.
+/// Whether the parser needs so little stack for `source` that any thread has
+/// it.
+pub(crate) fn is_shallow(source: &str) -> bool {
+    let bounds = scan::bounds(source);
+    source.len() <= CEL_SOURCE_BYTES
+        && bounds.depth <= SHALLOW_DEPTH
+        && bounds.nesting <= SHALLOW_NESTING
+}
+
+/// Reads `source`. Unless it is shallow, only to be called inside `with_parser_stack`.
 pub(crate) fn parse(source: &str) -> Result<Tree, CompileError> {
     if source.len() > CEL_SOURCE_BYTES {
         return Err(limit(
             source,
             format!("expression is longer than {CEL_SOURCE_BYTES} bytes"),
+        ));
+    }
+    let bounds = scan::bounds(source);
+    if bounds.depth > DEEPEST_TEXT || bounds.nesting > DEEPEST_NESTING {
+        return Err(limit(
+            source,
+            format!("expression recursion limit exceeded: {CEL_DEPTH}"),
         ));
     }
     // The crate unwraps and indexes after error recovery; a panic there must
@@ -206,10 +238,10 @@ impl<'s> Builder<'s> {
             None => None,
         };
         let args = self.convert_all(call.args)?;
-        if let Some(target) = target {
-            if let Some(id) = expand::expand(self, &call.func_name, target, &args, token)? {
-                return Ok(id);
-            }
+        if let Some(target) = target
+            && let Some(id) = expand::expand(self, &call.func_name, target, &args, token)?
+        {
+            return Ok(id);
         }
         self.add(
             Kind::Call {
@@ -262,5 +294,178 @@ fn convert_literal(literal: ast::LiteralValue) -> Literal {
         ast::LiteralValue::Double(value) => Literal::Double(value.into_inner()),
         ast::LiteralValue::String(value) => Literal::Text(value.into_inner().into()),
         ast::LiteralValue::Bytes(value) => Literal::Bytes(value.into_inner().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Event;
+    use super::*;
+    use crate::intercept::cel;
+
+    /// `piece` as often as fits into a source, between `head` and `tail`.
+    fn filled(head: &str, piece: &str, tail: &str) -> String {
+        let room = CEL_SOURCE_BYTES - head.len() - tail.len();
+        format!("{head}{}{tail}", piece.repeat(room / piece.len()))
+    }
+
+    fn parse_all(sources: &[String]) -> Vec<Result<usize, Stage>> {
+        let parsed = with_parser_stack(|| {
+            let sizes = sources.iter().map(|source| {
+                parse(source)
+                    .map(|tree| tree.nodes.len())
+                    .map_err(|error| error.stage)
+            });
+            sizes.collect()
+        });
+        parsed.expect("the parser survives")
+    }
+
+    #[test]
+    fn long_chains_are_refused_and_do_not_overflow_the_stack() {
+        let sources = [
+            filled("1", "+1", ""),
+            filled("1", "*1", ""),
+            filled("1", "<1", ""),
+            filled("a", ".a", ""),
+            filled("a", ".a()", ""),
+            filled("a", "[0]", ""),
+            filled("", "(", ""),
+            filled("", "[", ""),
+            filled("", "{", ""),
+            filled("", "{1:", ""),
+            filled("", "f(", ""),
+            filled("", "a[", ""),
+            filled("", "a?", ""),
+            filled("", "a?b:", "c"),
+            filled("", "-(", ""),
+            filled("", "!(", ""),
+            filled("", "has(", ""),
+            filled("a", ".map(x,a", ""),
+            filled("", "'", ""),
+            filled("", "\\", ""),
+            filled("", ")", ""),
+            filled("", "?", ""),
+            filled("", ".", ""),
+            filled("", "\u{0}", ""),
+            filled("", "é", ""),
+            filled("", "\u{1f600}", ""),
+            filled("", "1 ", ""),
+            filled("", "a::", ""),
+            format!("{}1{}", "(".repeat(5000), ")".repeat(5000)),
+            format!("{}1{}", "[".repeat(5000), "]".repeat(5000)),
+            format!("{}1{}", "f(".repeat(4000), ")".repeat(4000)),
+            format!("{}a{}", "a[".repeat(4000), "]".repeat(4000)),
+            format!("{}1{}", "{1:".repeat(4000), "}".repeat(4000)),
+            format!("{}x{}", "[1].map(x, ".repeat(1000), ")".repeat(1000)),
+            // As deep as the scan lets through.
+            format!("{}1{}", "(".repeat(128), "+1+1)".repeat(128)),
+            format!("{}1{}", "(".repeat(128), ".a.a)".repeat(128)),
+            format!("{}1{}", "[".repeat(128), "<1][0]".repeat(128)),
+            format!("{}a{}", "a?[".repeat(128), "]:-a*2".repeat(128)),
+            format!("{}a{}", "[a].map(x,".repeat(128), ").b".repeat(128)),
+        ];
+        for (source, parsed) in sources.iter().zip(parse_all(&sources)) {
+            let start: String = source.chars().take(12).collect();
+            assert!(parsed.is_err(), "{start}");
+        }
+    }
+
+    #[test]
+    fn what_is_long_and_flat_parses() {
+        let sources = [
+            filled("true", "&&true", ""),
+            filled("true", "||true", ""),
+            filled("", "-", "1"),
+            filled("", "!", "true"),
+            filled("'", "x", "'"),
+            filled("[1", ",1", "]"),
+            filled("f(1", ",1", ")"),
+            filled("1", " ", ""),
+            filled("1//", "x", ""),
+            format!("{}1{}", "(".repeat(100), ")".repeat(100)),
+        ];
+        for (source, parsed) in sources.iter().zip(parse_all(&sources)) {
+            let start: String = source.chars().take(12).collect();
+            assert!(parsed.is_ok(), "{start}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn a_shallow_source_needs_little_stack() {
+        let sources: Vec<String> = [
+            ("1", "+1", "", ""),
+            ("a", ".b", "", ""),
+            ("a", "[0]", "", ""),
+            ("", "(", "1", ")"),
+            ("", "[", "1", "]"),
+            ("", "[a].map(x,", "x", ")"),
+            ("", "a?[", "b", "]:c"),
+            ("", "!(", "a", ")"),
+        ]
+        .into_iter()
+        .map(|(head, piece, middle, tail)| {
+            let source = |count| {
+                format!(
+                    "{head}{}{middle}{}",
+                    piece.repeat(count),
+                    tail.repeat(count)
+                )
+            };
+            let longest = (1..100).rev().map(source).find(|source| is_shallow(source));
+            longest.unwrap_or_default()
+        })
+        .collect();
+        let parse_all = move || {
+            sources
+                .iter()
+                .filter(|source| parse(source).is_ok())
+                .count()
+        };
+        let small = std::thread::Builder::new().stack_size(1024 * 1024);
+        let thread = small.spawn(parse_all).expect("starts");
+        assert_eq!(thread.join().ok(), Some(8));
+    }
+
+    #[test]
+    fn the_deepest_expressions_need_little_stack_after_parsing() {
+        let sources: Vec<String> = [
+            ("1", "+1", "", ""),
+            ("", "!(dyn(", "true", "))"),
+            ("", "[1].map(x,", "1", ")"),
+            ("", "(true?", "1", ":2)"),
+            ("", "[", "body", "]"),
+            ("", "dyn([", "body.deep", "]).first()"),
+        ]
+        .into_iter()
+        .map(|(head, piece, middle, tail)| {
+            let source = |count| {
+                let (pieces, tails) = (piece.repeat(count), tail.repeat(count));
+                format!("{head}{pieces}{middle}{tails} == dyn(body)")
+            };
+            let mut deepest = (1..260).rev().map(source);
+            let deepest = deepest.find(|source| cel::compile(source).is_ok());
+            deepest.expect("compiles at some depth")
+        })
+        .collect();
+        let evaluate_all = move || {
+            let deep = (0..100).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+            let event = Event::with_body(serde_json::json!({ "deep": deep }));
+            let each = sources.iter().map(|source| {
+                let filter = cel::compile_filter(source).expect("compiles");
+                filter.explain(&event.scope());
+                filter.decide(&event.scope())
+            });
+            each.count()
+        };
+        let small = std::thread::Builder::new().stack_size(1024 * 1024);
+        let thread = small.spawn(evaluate_all).expect("starts");
+        assert_eq!(thread.join().ok(), Some(6));
+    }
+
+    #[test]
+    fn a_source_beyond_the_limit_is_refused() {
+        let parsed = parse_all(&["x".repeat(CEL_SOURCE_BYTES + 1)]);
+        assert_eq!(parsed, [Err(Stage::Limit)]);
     }
 }

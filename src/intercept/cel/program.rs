@@ -53,12 +53,16 @@ pub(super) fn compile_with<T: Send>(
     sources: &[&str],
     finish: impl Fn(Compiled) -> T + Send + Sync,
 ) -> Vec<Result<T, CompileError>> {
-    let compiled = parse::with_parser_stack(|| {
+    let compile_all = || {
         let compiled = sources.iter().map(|source| compile_here(source));
         compiled
             .map(|compiled| compiled.map(&finish))
             .collect::<Vec<_>>()
-    });
+    };
+    if sources.iter().all(|source| parse::is_shallow(source)) {
+        return compile_all();
+    }
+    let compiled = parse::with_parser_stack(compile_all);
     compiled.unwrap_or_else(|_| {
         sources
             .iter()

@@ -8,6 +8,10 @@ use super::error::{CompileError, Stage};
 /// Most problems that one error prints.
 const MOST_PROBLEMS: usize = 100;
 
+/// Longest line that is printed with a problem, in bytes. A long line with
+/// many problems would make a message of megabytes.
+const LONGEST_LINE: usize = 2048;
+
 /// One thing that is wrong with the source.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -78,7 +82,8 @@ fn display(source: &str, problem: &Problem) -> String {
         ..
     } = problem;
     let mut text = format!("ERROR: <input>:{line}:{column}: {message}");
-    let Some(snippet) = source.split('\n').nth(line.saturating_sub(1)) else {
+    let lines = source.split('\n').skip(line.saturating_sub(1));
+    let Some(snippet) = lines.take(1).find(|line| line.len() <= LONGEST_LINE) else {
         return text;
     };
     text.push_str("\n | ");

@@ -90,6 +90,6 @@ fn kind(of: &Type) -> Option<Kind> {
         Type::Duration => Kind::Duration,
         Type::List(_) => Kind::List,
         Type::Map(_) => Kind::Map,
-        Type::Type(_) => Kind::Type,
+        Type::Meta(_) => Kind::Type,
     })
 }

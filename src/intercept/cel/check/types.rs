@@ -25,7 +25,7 @@ pub(crate) enum Type {
     List(Arc<Type>),
     Map(Arc<(Type, Type)>),
     /// The type of a type: of `int`, say. Without a parameter, of `type`.
-    Type(Option<Arc<Type>>),
+    Meta(Option<Arc<Type>>),
     /// A variable of a signature, or a type that is still to be inferred.
     Var(u32),
 }
@@ -40,7 +40,7 @@ impl Type {
     }
 
     pub(crate) fn of(named: Self) -> Self {
-        Self::Type(Some(Arc::new(named)))
+        Self::Meta(Some(Arc::new(named)))
     }
 
     /// Whether anything may stand here, or nothing sensible can be said.
@@ -57,9 +57,37 @@ impl Type {
                 let key = entry.0.replace(replace);
                 Self::map(key, entry.1.replace(replace))
             }
-            Self::Type(Some(named)) => Self::of(named.replace(replace)),
+            Self::Meta(Some(named)) => Self::of(named.replace(replace)),
             other => other.clone(),
         }
+    }
+}
+
+/// Largest type of a list or map literal that is followed, in parts. Macros
+/// that put their variable into a literal twice would double it each time.
+const LARGEST: usize = 256;
+
+impl Type {
+    /// The type, or `dyn` where it is too large to be followed.
+    pub(crate) fn bounded(self) -> Self {
+        let mut parts = 0;
+        if self.count(&mut parts) {
+            self
+        } else {
+            Self::Dyn
+        }
+    }
+
+    /// Counts parts until there are too many.
+    fn count(&self, parts: &mut usize) -> bool {
+        *parts += 1;
+        *parts <= LARGEST
+            && match self {
+                Self::List(item) => item.count(parts),
+                Self::Map(entry) => entry.0.count(parts) && entry.1.count(parts),
+                Self::Meta(Some(named)) => named.count(parts),
+                _ => true,
+            }
     }
 }
 
@@ -79,8 +107,8 @@ impl fmt::Display for Type {
             Self::Duration => f.write_str("duration"),
             Self::List(item) => write!(f, "list({item})"),
             Self::Map(entry) => write!(f, "map({}, {})", entry.0, entry.1),
-            Self::Type(None) => f.write_str("type"),
-            Self::Type(Some(named)) => write!(f, "type({named})"),
+            Self::Meta(None) => f.write_str("type"),
+            Self::Meta(Some(named)) => write!(f, "type({named})"),
             Self::Var(number) => write!(f, "_var{number}"),
         }
     }

@@ -37,12 +37,13 @@ impl Bindings {
             })
     }
 
-    /// The type with every bound variable replaced.
+    /// The type with every bound variable replaced, as far as it is followed.
     pub(super) fn resolve(&self, of: &Type) -> Type {
-        of.replace(&mut |variable| match self.find(variable) {
+        let resolved = of.replace(&mut |variable| match self.find(variable) {
             Some(bound) => self.resolve(bound),
             None => Type::Var(variable),
-        })
+        });
+        resolved.bounded()
     }
 
     /// The same, with `dyn` for what stayed unknown.
@@ -92,7 +93,7 @@ impl Bindings {
             (Type::Map(from), Type::Map(to)) => {
                 self.fits(&from.0, &to.0) && self.fits(&from.1, &to.1)
             }
-            (Type::Type(_), Type::Type(_)) => true,
+            (Type::Meta(_), Type::Meta(_)) => true,
             _ => from == to,
         }
     }
@@ -134,7 +135,7 @@ impl Bindings {
             }
             Type::List(item) => self.occurs(variable, item),
             Type::Map(entry) => self.occurs(variable, &entry.0) || self.occurs(variable, &entry.1),
-            Type::Type(Some(named)) => self.occurs(variable, named),
+            Type::Meta(Some(named)) => self.occurs(variable, named),
             _ => false,
         }
     }
@@ -157,7 +158,7 @@ fn is_no_more_specific(one: &Type, other: &Type) -> bool {
         (Type::Map(one), Type::Map(other)) => {
             is_no_more_specific(&one.0, &other.0) && is_no_more_specific(&one.1, &other.1)
         }
-        (Type::Type(_), Type::Type(_)) => true,
+        (Type::Meta(_), Type::Meta(_)) => true,
         _ => one == other,
     }
 }

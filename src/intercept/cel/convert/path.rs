@@ -125,9 +125,8 @@ fn set(at: &mut Json, parts: &[Part], value: Json) -> Result<(), Cow<'static, st
     match at {
         Json::Array(items) => set_item(items, part, rest, value),
         Json::Object(fields) => match fields.get_mut(&part.name) {
-            // An empty name finds nothing, and so replaces the whole field.
-            Some(field) if !part.name.is_empty() => set(field, rest, value),
-            _ => {
+            Some(field) => set(field, rest, value),
+            None => {
                 fields.insert(part.name.clone(), build(rest, value));
                 Ok(())
             }
@@ -142,7 +141,8 @@ fn set_item(
     rest: &[Part],
     value: Json,
 ) -> Result<(), Cow<'static, str>> {
-    if part.appends() || part.name.is_empty() {
+    // No element has an empty index, so it appends as well.
+    if part.appends() || part.index().is_some_and(|_| part.name.is_empty()) {
         items.push(build(rest, value));
         return Ok(());
     }
@@ -190,7 +190,9 @@ fn replace_matching(at: &mut Json, parts: &[Part], value: Json) {
             .iter_mut()
             .find(|(name, _)| matches(&part.name, name))
             .map(|(_, field)| field),
-        Json::Array(items) => part.index().and_then(|index| items.get_mut(index)),
+        Json::Array(items) if !part.name.is_empty() => {
+            part.index().and_then(|index| items.get_mut(index))
+        }
         _ => None,
     };
     if let Some(field) = found {

@@ -70,3 +70,63 @@ fn no_key(key: &Value<'_>, spelt: bool) -> Fault {
         _ => fault(ErrorClass::MissingKey, "no such key"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::{Index, MissingKey, Type};
+    use crate::intercept::cel::testing::{check_failures, check_true, check_values, value};
+
+    #[test]
+    fn fields_and_elements_are_read_by_reference() {
+        check_values(&[
+            ("body.map.b.c", json!("deep")),
+            ("body['map']['with-dash']", json!("d")),
+            ("body.map.`with-dash`", json!("d")),
+            ("body.list[1]", json!(1)),
+            ("body.list[dyn(1.0)]", json!(1)),
+            ("body.list[dyn(2u)]", json!(2)),
+            ("extensions.earlier.x", json!(1)),
+            ("{1: 'x', true: 'y'}[true]", json!("y")),
+            ("{'a': 1, 'a': 2}.a", json!(2)),
+            ("(body.yes ? body.map : body).b.c", json!("deep")),
+            ("size({[1]: 2, [1]: 3})", json!(2)),
+        ]);
+        check_failures(&[
+            ("body.missing", MissingKey),
+            ("body.text.x", MissingKey),
+            ("body.nothing.x", MissingKey),
+            ("body.map['z']", MissingKey),
+            ("header['x-multi']", MissingKey),
+            ("body.list.x", Index),
+            ("body.list[3]", Index),
+            ("body.list[-1]", Index),
+            ("body.list[body.half]", Index),
+            ("body.list[body.text]", Index),
+            ("body.map[body.list]", Type),
+            ("body.map[body.nothing]", Type),
+        ]);
+    }
+
+    #[test]
+    fn presence_is_a_question_about_the_last_field_only() {
+        check_true(&[
+            "has(body.map) && has(body.nothing) && !has(body.missing)",
+            "!has(body.text.x) && !has(body.nothing.x)",
+            "has(header.`X-Multi`) && !has(extensions.later)",
+        ]);
+        check_failures(&[
+            ("has(body.missing.x)", MissingKey),
+            ("has(body.list.x)", Index),
+        ]);
+    }
+
+    #[test]
+    fn a_failure_names_keys_of_the_expression_and_none_of_the_event() {
+        let spelt = value("body.missing").expect_err("missing");
+        assert_eq!(spelt.to_string(), "no such key: missing");
+        let dynamic = value("body[header.canonical('X-Token')]").expect_err("missing");
+        assert!(!dynamic.to_string().contains("hunter2"), "{dynamic}");
+    }
+}

@@ -68,3 +68,79 @@ impl<'v> Machine<'v, '_> {
         Ok(Value::list(items))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::{Arithmetic, Exhausted, MissingKey, Type};
+    use crate::intercept::cel::testing::{check_failures, check_true, check_values};
+
+    #[test]
+    fn macros_walk_lists_and_the_sorted_keys_of_maps() {
+        check_values(&[
+            ("body.commits.map(c, c.id)", json!(["c1", "c2"])),
+            ("body.list.map(x, x > 1.0, x * 2.0)", json!([6, 4])),
+            ("body.texts.filter(t, t != 'a')", json!(["b", "c"])),
+            ("body.map.map(k, k)", json!(["a", "b", "with-dash"])),
+            ("header.filter(k, k.startsWith('X-M'))", json!(["X-Multi"])),
+            ("[[1], [2]].map(x, x + [3]).map(x, x.size())", json!([2, 2])),
+            (
+                "[[1], [2]].map(x, [x + [3], x])",
+                json!([[[1, 3], [1]], [[2, 3], [2]]]),
+            ),
+            ("[1, 2].map(x, [3].map(y, x + y))", json!([[4], [5]])),
+            ("[1, 2].map(x, [3].map(x, x))", json!([[3], [3]])),
+        ]);
+        check_true(&[
+            "body.commits.exists(c, c.modified.exists(m, m.startsWith('src/')))",
+            "body.commits.all(c, c.id.startsWith('c'))",
+            "body.texts.exists_one(t, t == 'b') && !body.texts.exists_one(t, t == 'a')",
+            "[].all(x, false) && ![].exists(x, true)",
+            "[1, 'a', null].exists(x, x == 'a')",
+        ]);
+    }
+
+    #[test]
+    fn a_later_element_may_outweigh_a_failure() {
+        check_true(&[
+            "body.mixed.exists(x, x > 0.5)",
+            "!body.mixed.all(x, x > 2.0)",
+        ]);
+        check_failures(&[
+            ("body.commits.map(c, c.missing)", MissingKey),
+            ("[1, 0].exists_one(x, 1 / x == 1)", Arithmetic),
+            ("body.text.map(x, x)", Type),
+            ("body.nothing.exists(x, true)", Type),
+        ]);
+    }
+
+    #[test]
+    fn a_long_list_is_collected_in_place() {
+        check_values(&[(
+            "lists.range(50000).map(x, x % 7).filter(x, x == 3).size()",
+            json!(7143),
+        )]);
+    }
+
+    #[test]
+    fn loops_within_loops_run_out_of_fuel() {
+        check_failures(&[(
+            "lists.range(1000).all(x, lists.range(1000).all(y, lists.range(1000).all(z, true)))",
+            Exhausted,
+        )]);
+    }
+
+    #[test]
+    fn no_operator_swallows_exhaustion() {
+        let endless = "lists.range(1000).all(x, lists.range(1000).all(y, x + y >= 0))";
+        for around in [
+            "E || true",
+            "true && (E || true)",
+            "[1].exists(i, E || true)",
+            "!(E && false)",
+        ] {
+            check_failures(&[(&around.replace('E', endless), Exhausted)]);
+        }
+    }
+}

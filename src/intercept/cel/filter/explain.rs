@@ -1,14 +1,18 @@
 //! Which parts of a filter are shown, and how.
+//!
+//! In: a compiled filter. Out: its terms, and below them what they read of the
+//! event. A term that compares a secret is named and its value withheld, and so
+//! is every other part that reads what such a term reads: the operands of a
+//! comparison with a secret are credentials wherever they stand.
 
 use serde_json::Value as Json;
 
-use super::super::Scope;
 use super::super::convert;
 use super::super::evaluate::Machine;
-use super::super::functions::COMPARE_SECRET;
 use super::super::ir::OpId;
-use super::super::program::{Compiled, Program};
+use super::super::program::Compiled;
 use super::super::syntax::{Kind as Node, NodeId, Tree, children};
+use super::path::{Path, is_path, paths_below};
 use super::span::Brackets;
 use super::{compares_secret, conjuncts};
 
@@ -32,11 +36,10 @@ pub(super) struct Shown {
 
 impl Shown {
     /// Its value for one event, or why there is none.
-    pub(super) fn value(&self, program: &Program, scope: &Scope<'_>) -> Json {
+    pub(super) fn value(&self, machine: &mut Machine<'_, '_>) -> Json {
         let Some(op) = self.op else {
             return Json::String(SECRET.to_owned());
         };
-        let mut machine = Machine::new(&program.code, scope);
         let value = machine
             .run(op)
             .and_then(|value| convert::lenient_json(&value, machine.meter()));
@@ -47,48 +50,56 @@ impl Shown {
     }
 }
 
-/// The parts of a filter worth showing: its terms, and below them what is
-/// read of the event.
+/// The parts of a filter worth showing.
 pub(super) fn shown(compiled: &Compiled) -> Vec<Shown> {
     let Compiled {
         program,
         tree,
         places,
     } = compiled;
-    let source = program.source();
-    let mut parts = Vec::new();
     let mut terms = Vec::new();
     conjuncts(tree, tree.root, &mut terms);
+    let credentials: Vec<Path> = terms
+        .iter()
+        .filter(|&&term| compares_secret(tree, term))
+        .flat_map(|&term| paths_below(tree, term))
+        .collect();
+    let mut parts = Vec::new();
     for term in terms {
         parts.push(term);
-        leaves(tree, term, &mut parts);
+        if !compares_secret(tree, term) {
+            leaves(tree, term, &mut parts);
+        }
     }
+    let source = program.source();
     let brackets = Brackets::of(source);
     let mut shown: Vec<Shown> = Vec::new();
     for part in parts {
         let text = truncated(brackets.text(source, tree, part));
-        if shown.len() < MOST_PARTS && shown.iter().all(|known| known.text != text) {
-            let op = places.get(&part).copied();
-            shown.push(Shown {
-                text,
-                op: op.filter(|_| !compares_secret(tree, part)),
-            });
+        if shown.len() == MOST_PARTS || shown.iter().any(|known| known.text == text) {
+            continue;
         }
+        let withheld = compares_secret(tree, part)
+            || paths_below(tree, part)
+                .iter()
+                .any(|path| credentials.iter().any(|credential| path.meets(credential)));
+        let op = places.get(&part).copied().filter(|_| !withheld);
+        shown.push(Shown { text, op });
     }
     shown
 }
 
-/// Paths into the event and calls on them, outside of what a secret is
-/// compared with. Macros have variables of their own, so only what they range
-/// over is looked at.
+/// Paths into the event and calls on them. Macros have variables of their own,
+/// so only what they range over is looked at. The whole of the headers is
+/// never a part: it has everything that a sender may keep secret.
 fn leaves(tree: &Tree, id: NodeId, into: &mut Vec<NodeId>) {
     let node = tree.kind(id);
     match node {
-        Node::Call { function, .. } if &**function == COMPARE_SECRET => {}
+        Node::Ident(name) if &**name == "header" => {}
         Node::Call {
             target: Some(target),
             ..
-        } if is_path(tree, *target) && !compares_secret(tree, id) => {
+        } if is_path(tree, *target) => {
             into.push(id);
             if !matches!(tree.kind(*target), Node::Ident(_)) {
                 into.push(*target);
@@ -98,27 +109,6 @@ fn leaves(tree: &Tree, id: NodeId, into: &mut Vec<NodeId>) {
         Node::Select { test: true, .. } => into.push(id),
         _ if is_path(tree, id) => into.push(id),
         _ => children(node, |child| leaves(tree, child, into)),
-    }
-}
-
-/// `body.a`, `body.a[0]`, `header['X']`.
-fn is_path(tree: &Tree, id: NodeId) -> bool {
-    match tree.kind(id) {
-        Node::Ident(name) => {
-            matches!(&**name, "body" | "header" | "extensions" | "requestURL")
-        }
-        Node::Select { operand, test, .. } => !test && is_path(tree, *operand),
-        Node::Call {
-            function,
-            target: None,
-            args,
-        } if &**function == "_[_]" => {
-            let literal = args
-                .get(1)
-                .is_some_and(|key| matches!(tree.kind(*key), Node::Literal(_)));
-            literal && args.first().is_some_and(|operand| is_path(tree, *operand))
-        }
-        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! bracket. The text of a node spans its tokens and those below it, and every
 //! pair of brackets that it would cut in two.
 
+use super::super::scan::{Mark, Marks};
 use super::super::syntax::{Kind as Node, NodeId, Tree, children};
 
 /// Pairs of brackets of a source, by the offsets of both.
@@ -13,25 +14,12 @@ impl Brackets {
     pub(super) fn of(source: &str) -> Self {
         let mut pairs = Vec::new();
         let mut open = Vec::new();
-        let bytes = source.as_bytes();
-        let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
-            match byte {
-                b'(' | b'[' | b'{' => open.push(at),
-                b')' | b']' | b'}' => pairs.extend(open.pop().map(|start| (start, at))),
-                b'\'' | b'"' => {
-                    at = end_of_text(bytes, at);
-                    continue;
-                }
-                b'/' if bytes.get(at + 1) == Some(&b'/') => {
-                    while bytes.get(at).is_some_and(|byte| *byte != b'\n') {
-                        at += 1;
-                    }
-                    continue;
-                }
+        for (at, mark) in Marks::of(source) {
+            match mark {
+                Mark::Open => open.push(at),
+                Mark::Close => pairs.extend(open.pop().map(|start| (start, at))),
                 _ => {}
             }
-            at += 1;
         }
         Self(pairs)
     }
@@ -57,21 +45,25 @@ fn cover(source: &str, tree: &Tree, id: NodeId, start: &mut usize, end: &mut usi
     let (first, last) = (node.token.0 as usize, node.token.1 as usize);
     *start = (*start).min(first);
     *end = (*end).max(end_of_character(source, last));
-    if let Node::Select { field, .. } = &node.kind {
-        // The token is the dot; the field follows, perhaps after blanks.
-        let after = source.get(first..).unwrap_or("");
-        if let Some(at) = after.find(&**field) {
-            *end = (*end).max(first + at + field.len());
-        }
-    }
-    if let Node::Call { function, .. } = &node.kind {
+    let before = source.get(..first).unwrap_or("");
+    let after = source.get(first..).unwrap_or("");
+    match &node.kind {
         // The token is the bracket; the name stands before it.
-        let before = source.get(..first).unwrap_or("");
-        if source[first..].starts_with('(')
-            && let Some(at) = before.rfind(&**function)
-        {
-            *start = (*start).min(at);
+        Node::Select { test: true, .. } | Node::Call { .. } if after.starts_with('(') => {
+            let name = before.trim_end_matches(|letter: char| {
+                letter == '.' || letter == '_' || letter.is_ascii_alphanumeric()
+            });
+            *start = (*start).min(name.len());
         }
+        // The token is the dot; the field follows, perhaps after blanks.
+        Node::Select { field, .. } => {
+            if let Some(at) = after.find(&**field) {
+                let after_field = first + at + field.len();
+                let quoted = source[after_field..].starts_with('`');
+                *end = (*end).max(after_field + usize::from(quoted));
+            }
+        }
+        _ => {}
     }
     children(&node.kind, |child| cover(source, tree, child, start, end));
 }
@@ -81,21 +73,35 @@ fn end_of_character(source: &str, at: usize) -> usize {
     at + length.map_or(0, char::len_utf8)
 }
 
-/// The offset after a literal that begins with a quote at `at`.
-fn end_of_text(source: &[u8], at: usize) -> usize {
-    let quote = source[at];
-    let raw = at > 0 && matches!(source[at - 1], b'r' | b'R');
-    let triple = source.get(at..at + 3) == Some(&[quote; 3][..]);
-    let closing = if triple { 3 } else { 1 };
-    let mut at = at + closing;
-    while at < source.len() {
-        if source[at] == b'\\' && !raw {
-            at += 2;
-        } else if source.get(at..at + closing) == Some(&[quote; 3][..closing]) {
-            return at + closing;
-        } else {
-            at += 1;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intercept::cel::parse::parse;
+
+    #[test]
+    fn the_text_of_a_node_is_what_was_written() {
+        for source in [
+            "body.ref",
+            "body . ref",
+            "has(body.a.b)",
+            "body.list[0].x",
+            "(a || b) && (c)",
+            "!(a || b)",
+            "-x",
+            "size([1, 2])",
+            "math.ceil(1.5)",
+            "{'a': [1, (2)]}",
+            "body.commits.exists(c, c.id == ')')",
+            "body.`with-dash`",
+            "a ? b : (c)",
+            "'żółć' + \"(\"",
+            r"r'\' == '''a'b'''",
+            "body.list.sortBy(x, x)",
+            "math.greatest(1, 2, 3)",
+        ] {
+            let tree = parse(source).expect(source);
+            let text = Brackets::of(source).text(source, &tree, tree.root);
+            assert_eq!(text, source);
         }
     }
-    source.len()
 }

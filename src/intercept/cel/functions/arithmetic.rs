@@ -131,8 +131,79 @@ fn negate<'v>(_: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Faul
         [Value::Int(value)] => int(value.checked_neg()),
         [Value::Double(value)] => Ok(Value::Double(-value)),
         [Value::Duration(value)] => duration(value.checked_neg()),
-        // Upstream lets a dynamic boolean through here.
-        [Value::Bool(value)] => Ok(Value::Bool(!value)),
         _ => Err(no_overload()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::{Arithmetic, NoOverload};
+    use crate::intercept::cel::testing::{check_failures, check_true, check_values};
+
+    #[test]
+    fn operators_work_within_one_type() {
+        check_values(&[
+            ("1 + 2 * 3 - 4", json!(3)),
+            ("7 / 2", json!(3)),
+            ("-7 % 3", json!(-1)),
+            ("7.0 / 2.0", json!(3.5)),
+            ("1u + 2u", json!(3)),
+            ("body.half * 2.0", json!(5)),
+            ("'a' + 'b'", json!("ab")),
+            ("b'a' + b'b'", json!("YWI=")),
+            ("[1] + [dyn('a')]", json!([1, "a"])),
+            ("body.texts + [1]", json!(["b", "a", "c", "a", 1])),
+            ("-body.half", json!(-2.5)),
+        ]);
+        check_true(&[
+            "duration('1h') + duration('30m') == duration('90m')",
+            "timestamp(0) + duration('1s') == timestamp(1)",
+            "duration('1s') + timestamp(0) == timestamp(1)",
+            "timestamp(1) - timestamp(0) == duration('1s')",
+            "timestamp(1) - duration('1s') == timestamp(0)",
+            "-dyn(duration('1s')) == duration('-1s')",
+        ]);
+    }
+
+    #[test]
+    fn integers_never_wrap() {
+        check_failures(&[
+            ("9223372036854775807 + 1", Arithmetic),
+            ("-9223372036854775808 - 1", Arithmetic),
+            ("9223372036854775807 * 2", Arithmetic),
+            ("-9223372036854775808 / -1", Arithmetic),
+            ("-9223372036854775808 % -1", Arithmetic),
+            ("-(-9223372036854775808)", Arithmetic),
+            ("0u - 1u", Arithmetic),
+            ("18446744073709551615u * 2u", Arithmetic),
+            ("1 / 0", Arithmetic),
+            ("1u % 0u", Arithmetic),
+            (
+                "timestamp('9999-12-31T23:59:59Z') + duration('1s')",
+                Arithmetic,
+            ),
+            (
+                "timestamp('0001-01-01T00:00:00Z') - duration('1s')",
+                Arithmetic,
+            ),
+            (
+                "timestamp('9999-12-31T23:59:59Z') - timestamp(0)",
+                Arithmetic,
+            ),
+        ]);
+    }
+
+    #[test]
+    fn numbers_of_the_body_are_doubles_and_do_not_mix() {
+        check_failures(&[
+            ("body.count + 1", NoOverload),
+            ("body.text + 1", NoOverload),
+            ("body.nothing - body.count", NoOverload),
+            ("body.map * 2", NoOverload),
+            ("-body.text", NoOverload),
+            ("-dyn(true)", NoOverload),
+        ]);
     }
 }

@@ -57,3 +57,42 @@ fn size<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, 
     };
     Ok(Value::Int(size as i64))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::{Arithmetic, NoOverload};
+    use crate::intercept::cel::testing::{check_failures, check_true, check_values};
+
+    #[test]
+    fn membership_looks_at_elements_and_keys() {
+        check_true(&[
+            "'a' in body.texts && !('z' in body.texts)",
+            "2 in body.list && 2u in body.list && !('2' in body.list)",
+            "null in body.mixed",
+            "'a' in body.map && !('z' in body.map)",
+            "1 in {1: 'x'} && dyn(1.0) in {1: 'x'} && !(dyn('1') in {1: 'x'})",
+            "'X-Multi' in header && !('x-multi' in header)",
+            "body.ref in ['refs/heads/main', 'refs/heads/dev']",
+            "!(body.missing in [])",
+        ]);
+        check_failures(&[
+            ("'a' in body.text", NoOverload),
+            ("'a' in ['a', string(1 / 0)]", Arithmetic),
+        ]);
+    }
+
+    #[test]
+    fn size_counts_characters_elements_and_entries() {
+        check_values(&[
+            ("body.text.size()", json!(14)),
+            ("size(b'\\xff\\x00')", json!(2)),
+            ("size(body.list)", json!(3)),
+            ("body.map.size()", json!(3)),
+            ("header['X-Multi'].size()", json!(2)),
+            ("size('日本'.truncate(4))", json!(2)),
+        ]);
+        check_failures(&[("size(body.count)", NoOverload)]);
+    }
+}

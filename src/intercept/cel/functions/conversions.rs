@@ -201,3 +201,80 @@ fn uint_of_text<'v>(_: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>
         .map(Value::Uint)
         .map_err(|_| failed(Kind::Text, Kind::Uint))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::{Arithmetic, Conversion, NoOverload};
+    use crate::intercept::cel::Stage::{Check, Fold};
+    use crate::intercept::cel::testing::{
+        check_failures, check_refusals, check_true, check_values,
+    };
+
+    #[test]
+    fn values_convert_where_their_type_allows() {
+        check_values(&[
+            ("int('-42')", json!(-42)),
+            ("int(body.half)", json!(2)),
+            ("int(-2.9)", json!(-2)),
+            ("int(duration('1ms'))", json!(1_000_000)),
+            ("int(timestamp('1970-01-01T00:01:00Z'))", json!(60)),
+            ("uint('7')", json!(7)),
+            ("double('1e3')", json!(1000)),
+            ("double('0x1p4')", json!(16)),
+            ("bool('T')", json!(true)),
+            ("string(body.huge)", json!("1e+21")),
+            ("string(12345678.0)", json!("1.2345678e+07")),
+            ("string(duration('1h30m'))", json!("5400s")),
+            (
+                "string(timestamp('2024-01-01T00:00:00+02:00'))",
+                json!("2024-01-01T00:00:00+02:00"),
+            ),
+            ("string(b'hello')", json!("hello")),
+            ("bytes('é')", json!("w6k=")),
+        ]);
+        check_true(&[
+            "timestamp(60) == timestamp('1970-01-01T00:01:00Z')",
+            "duration('90m') == duration('1h30m')",
+            "type(dyn(1)) == int && type(null) == null_type && type([]) == list",
+            "type(timestamp(0)) == google.protobuf.Timestamp",
+        ]);
+    }
+
+    #[test]
+    fn values_that_do_not_convert_fail() {
+        check_failures(&[
+            ("int(body.text)", Conversion),
+            ("int(body.huge)", Arithmetic),
+            ("uint(-body.count)", Arithmetic),
+            ("int(body.list)", NoOverload),
+            ("string(body.nothing)", NoOverload),
+            ("timestamp(body.ref)", Conversion),
+            ("duration(body.ref)", Conversion),
+            ("string(bytes(body.text) + b'\\xff')", Conversion),
+            ("uint('+' + string(1))", Conversion),
+        ]);
+    }
+
+    #[test]
+    fn a_literal_that_does_not_convert_is_refused_when_compiled() {
+        check_refusals(&[
+            (
+                "body.no && int('abc') == 1",
+                Fold(Conversion),
+                "'string' to 'int'",
+            ),
+            (
+                "true ? 1 : int('9223372036854775808')",
+                Fold(Conversion),
+                "int",
+            ),
+            ("int(1e19)", Fold(Arithmetic), "overflow"),
+            ("string(timestamp('bad'))", Fold(Conversion), "RFC 3339"),
+            ("int(dyn(null))", Fold(NoOverload), "int(null_type)"),
+            ("string(b'\\xff')", Fold(Conversion), "UTF-8"),
+            ("int(true)", Check, "applied to '(bool)'"),
+        ]);
+    }
+}

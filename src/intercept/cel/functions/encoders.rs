@@ -1,6 +1,6 @@
 //! base64.
 
-use data_encoding::{BASE64, DecodeError, Encoding};
+use data_encoding::{BASE64, DecodeError, DecodeKind, Encoding};
 
 use super::arguments::{bytes, string};
 use crate::intercept::cel::error::{ErrorClass, Fault, fault};
@@ -37,7 +37,18 @@ fn decode<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>
 }
 
 fn decode_with(padded: bool, text: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    lenient(padded).decode(text)
+    let data = text
+        .iter()
+        .rposition(|byte| *byte != b'=')
+        .map_or(0, |at| at + 1);
+    // Padding ends the text; the crate would go on after it.
+    match text[..data].iter().position(|byte| *byte == b'=') {
+        Some(position) => Err(DecodeError {
+            position,
+            kind: DecodeKind::Padding,
+        }),
+        None => lenient(padded).decode(text),
+    }
 }
 
 fn lenient(padded: bool) -> &'static Encoding {
@@ -53,4 +64,29 @@ fn build(padded: bool) -> Encoding {
     specification.padding = padded.then_some('=');
     // The specification of a standard encoding stays valid with these changes.
     specification.encoding().unwrap_or(BASE64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::Decode;
+    use crate::intercept::cel::testing::{check_failures, check_true, check_values};
+
+    #[test]
+    fn base64_is_read_with_and_without_padding() {
+        check_true(&[
+            "base64.decode('aGVsbG8=') == b'hello'",
+            "base64.decode('aGVsbG8') == b'hello'",
+            "base64.decode('aGVs\\nbG8=') == b'hello'",
+            "base64.decode('') == b''",
+        ]);
+        check_values(&[("base64.encode(b'hello')", json!("aGVsbG8="))]);
+        check_failures(&[
+            ("base64.decode('!!')", Decode),
+            ("base64.decode('aGVs bG8=')", Decode),
+            ("base64.decode('aGVsbG8==')", Decode),
+            ("base64.decode('aGVsbG8=aGVsbG8=')", Decode),
+        ]);
+    }
 }

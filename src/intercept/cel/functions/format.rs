@@ -307,3 +307,65 @@ fn write_map(map: &Map<'_>, into: &mut Vec<u8>, meter: &mut Meter) -> Result<(),
     into.push(b'}');
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::Argument;
+    use crate::intercept::cel::Stage::Check;
+    use crate::intercept::cel::testing::{check_failures, check_refusals, check_values};
+
+    #[test]
+    fn clauses_write_what_they_take() {
+        check_values(&[
+            ("'%s and %s'.format(body.texts)", json!("b and a")),
+            ("'%d %d %d'.format([1, 2u, body.half])", json!("1 2 2.5")),
+            (
+                "'%f %.2f %.0f'.format([1, 3.14159, 2.5])",
+                json!("1.000000 3.14 2"),
+            ),
+            (
+                "'%e %.1e'.format([1234.5678, 0.0])",
+                json!("1.234568e+03 0.0e+00"),
+            ),
+            ("'%b %b %b'.format([5, -5, true])", json!("101 -101 1")),
+            ("'%x %X %o'.format([255, -255, 8])", json!("ff -FF 10")),
+            ("'%x'.format(['hé'])", json!("68c3a9")),
+            ("'100%%'.format([])", json!("100%")),
+            (
+                "'%s'.format([{'b': 1.0, 'a': [null, true]}])",
+                json!("{a: [null, true], b: 1}"),
+            ),
+            (
+                "'%s'.format([timestamp('2024-01-01T02:00:00+02:00')])",
+                json!("2024-01-01T00:00:00Z"),
+            ),
+            ("'%s %s'.format([duration('90s'), int])", json!("90s int")),
+            ("'%d'.format([1.0 / 0.0])", json!("Infinity")),
+        ]);
+        check_failures(&[
+            ("'%d'.format(body.texts)", Argument),
+            ("'%s'.format(body.commits[1].modified)", Argument),
+            ("(body.text + '%q').format([1])", Argument),
+            ("(body.text + '%').format([1])", Argument),
+            ("(body.text + '%.999f').format([1.0])", Argument),
+        ]);
+    }
+
+    #[test]
+    fn literal_formats_are_checked_before_evaluation() {
+        check_refusals(&[
+            ("'%d'.format(['x'])", Check, "was given string"),
+            ("'%s'.format([])", Check, "out of range"),
+            ("'%s'.format([1, 2])", Check, "too many arguments"),
+            ("'%5d'.format([1])", Check, "unrecognized formatting clause"),
+            ("'%.f'.format([1.0])", Check, "precision"),
+            (
+                "body.no && '%x'.format([1.5]) == ''",
+                Check,
+                "was given double",
+            ),
+        ]);
+    }
+}

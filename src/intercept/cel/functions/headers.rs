@@ -67,3 +67,36 @@ fn first_text<'v>(values: &List<'v>) -> Option<Text<'v>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::{Conversion, NoOverload};
+    use crate::intercept::cel::testing::{check_failures, check_true, check_values};
+
+    #[test]
+    fn headers_are_found_in_any_spelling() {
+        check_true(&[
+            "header.match('x-github-event', 'push') && !header.match('X-GitHub-Event', 'ping')",
+            "header.match('X-Absent', '')",
+            "{'X-A': ['v', 'w']}.match('x-a', 'v')",
+            "{}.canonical('x') == ''",
+        ]);
+        check_values(&[
+            ("header.canonical('x-multi')", json!("one")),
+            ("header['X-Multi']", json!(["one", "two"])),
+            ("header.canonical('X-Absent')", json!("")),
+        ]);
+    }
+
+    #[test]
+    fn what_has_not_the_shape_of_headers_fails() {
+        check_failures(&[
+            ("body.match('a', 'b')", Conversion),
+            ("{'X-A': 'v'}.canonical('x-a')", Conversion),
+            ("header.canonical(body.count)", NoOverload),
+            ("body.list.canonical('a')", NoOverload),
+        ]);
+    }
+}

@@ -119,6 +119,10 @@ fn own<'v>(json: &Json, meter: &mut Meter) -> Result<Value<'v>, Fault> {
 
 fn marshal<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
     let value = args.first().ok_or_else(no_overload)?;
+    if let Value::Type(_) = value {
+        let message = "type conversion not supported for 'type'";
+        return Err(fault(ErrorClass::Conversion, message));
+    }
     let json = convert::to_json(value, context.meter)?
         .map_err(|reason| fault(ErrorClass::Conversion, reason))?;
     let mut text = String::new();
@@ -187,6 +191,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::intercept::cel::testing::{check_failures, check_values};
 
     #[test]
     fn json_is_read_as_leniently_as_in_go() {
@@ -211,6 +216,44 @@ mod tests {
         ] {
             assert!(read(text).is_err());
         }
+    }
+
+    #[test]
+    fn documents_are_objects_and_their_numbers_doubles() {
+        check_values(&[
+            ("body.json.parseJSON()", json!({"a": [1, 2]})),
+            ("'{\"n\": 1}'.parseJSON().n == 1.0", json!(true)),
+            ("type('{\"n\": 1}'.parseJSON().n) == double", json!(true)),
+            ("'null'.parseJSON()", json!({})),
+        ]);
+        check_failures(&[
+            ("'[1]'.parseJSON()", ErrorClass::Decode),
+            ("'{\"a\": 01}'.parseJSON()", ErrorClass::Decode),
+            ("body.map.parseJSON()", ErrorClass::NoOverload),
+        ]);
+    }
+
+    #[test]
+    fn values_are_marshalled_by_the_rules_of_protobuf() {
+        check_values(&[
+            ("body.map.b.marshalJSON()", json!(r#"{"c":"deep"}"#)),
+            (
+                "[9007199254740993, 1u, 1.5].marshalJSON()",
+                json!(r#"["9007199254740993",1,1.5]"#),
+            ),
+            (
+                "[b'hi', duration('90s'), null].marshalJSON()",
+                json!(r#"["aGk=","90s",null]"#),
+            ),
+            ("json.encode('<')", json!(r#""\u003c""#)),
+            ("json.encode([int])", json!(r#"["int"]"#)),
+        ]);
+        check_failures(&[
+            ("json.encode({1: 2})", ErrorClass::Conversion),
+            ("json.encode(1.0 / 0.0)", ErrorClass::Conversion),
+            ("json.encode(int)", ErrorClass::Conversion),
+            ("body.text.marshalJSON()", ErrorClass::NoOverload),
+        ]);
     }
 
     #[test]

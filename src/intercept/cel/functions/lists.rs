@@ -190,3 +190,59 @@ fn last<'v>(_: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault>
     let last = list.len().checked_sub(1).and_then(|index| list.get(index));
     Ok(last.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::{Argument, Exhausted, NoOverload};
+    use crate::intercept::cel::testing::{check_failures, check_values};
+
+    #[test]
+    fn lists_are_cut_flattened_and_ordered() {
+        check_values(&[
+            ("body.list.slice(1, 3)", json!([1, 2])),
+            ("body.list.slice(3, 3)", json!([])),
+            ("body.nested.flatten()", json!([1, 2, 3, [4, 5]])),
+            ("body.nested.flatten(2)", json!([1, 2, 3, 4, 5])),
+            ("body.nested.flatten(0)", json!([[1, 2], [3, [4, 5]]])),
+            ("body.list.sort()", json!([1, 2, 3])),
+            ("body.texts.sort()", json!(["a", "a", "b", "c"])),
+            ("body.texts.distinct()", json!(["b", "a", "c"])),
+            ("[1, dyn(1.0), 1u].distinct()", json!([1])),
+            ("body.list.reverse()", json!([2, 1, 3])),
+            ("lists.range(3)", json!([0, 1, 2])),
+            (
+                "body.commits.sortBy(c, -size(c.modified)).map(c, c.id)",
+                json!(["c1", "c2"]),
+            ),
+            (
+                "body.texts.sortBy(t, t == 'a')",
+                json!(["b", "c", "a", "a"]),
+            ),
+            ("[].sortBy(x, x)", json!([])),
+        ]);
+        check_failures(&[
+            ("body.list.slice(0, 4)", Argument),
+            ("body.list.slice(2, 1)", Argument),
+            ("body.list.slice(-1, 1)", Argument),
+            ("body.nested.flatten(-1)", Argument),
+            ("body.mixed.sort()", Argument),
+            ("body.commits.sortBy(c, c)", Argument),
+            ("lists.range(-1)", Argument),
+            ("lists.range(body.count)", NoOverload),
+            ("lists.range(9223372036854775807)", Exhausted),
+        ]);
+    }
+
+    #[test]
+    fn first_and_last_of_nothing_are_null() {
+        check_values(&[
+            ("body.list.first()", json!(3)),
+            ("body.list.last()", json!(2)),
+            ("[].first()", json!(null)),
+            ("body.texts.filter(t, t == 'z').last()", json!(null)),
+        ]);
+        check_failures(&[("body.nothing.first()", NoOverload)]);
+    }
+}

@@ -232,3 +232,73 @@ fn sqrt<'v>(_: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault>
         _ => Err(no_overload()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::intercept::cel::ErrorClass::{Argument, Arithmetic, NoOverload};
+    use crate::intercept::cel::Stage::Parse;
+    use crate::intercept::cel::testing::{check_failures, check_refusals, check_values};
+
+    #[test]
+    fn extremes_compare_numbers_of_any_type() {
+        check_values(&[
+            ("math.greatest(1, 2u, 2.5)", json!(2.5)),
+            ("math.least(3, 1.0)", json!(1)),
+            ("math.greatest(body.list)", json!(3)),
+            ("math.least(body.half)", json!(2.5)),
+            ("math.greatest([1, 2])", json!(2)),
+        ]);
+        check_failures(&[
+            (
+                "math.greatest(body.commits.map(c, 1).filter(x, x > 1))",
+                Argument,
+            ),
+            ("math.least(body.texts)", NoOverload),
+        ]);
+        check_refusals(&[
+            ("math.greatest()", Parse, "requires at least one argument"),
+            ("math.least('a')", Parse, "invalid single argument"),
+            ("math.greatest(1, 'a')", Parse, "must be numeric"),
+            ("math.greatest([])", Parse, "invalid single argument"),
+        ]);
+    }
+
+    #[test]
+    fn numbers_are_rounded_and_signed() {
+        check_values(&[
+            ("math.ceil(body.half)", json!(3)),
+            ("math.floor(-1.5)", json!(-2)),
+            ("math.round(-0.5)", json!(-1)),
+            ("math.trunc(-1.9)", json!(-1)),
+            ("math.abs(-3)", json!(3)),
+            ("math.sign(-2.5)", json!(-1)),
+            ("math.sign(3u)", json!(1)),
+            ("math.sqrt(9)", json!(3)),
+            (
+                "math.isNaN(0.0 / 0.0) && math.isInf(1.0 / 0.0) && math.isFinite(1.0)",
+                json!(true),
+            ),
+        ]);
+        check_failures(&[("math.abs(-9223372036854775808)", Arithmetic)]);
+    }
+
+    #[test]
+    fn bits_are_combined_and_shifted_as_in_go() {
+        check_values(&[
+            ("math.bitAnd(6, 3)", json!(2)),
+            ("math.bitOr(6u, 1u)", json!(7)),
+            ("math.bitXor(5, 1)", json!(4)),
+            ("math.bitNot(0)", json!(-1)),
+            ("math.bitShiftLeft(1, 4)", json!(16)),
+            ("math.bitShiftLeft(1, 64)", json!(0)),
+            ("math.bitShiftRight(-1, 60)", json!(15)),
+            ("math.bitShiftRight(8u, 200)", json!(0)),
+        ]);
+        check_failures(&[
+            ("math.bitShiftLeft(1, -1)", Argument),
+            ("math.bitAnd(body.count, 1)", NoOverload),
+        ]);
+    }
+}

@@ -41,3 +41,44 @@ fn compare<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v
     };
     Err(missing_secret(at, gap))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::intercept::cel::testing::{check_failures, check_true, value};
+    use crate::intercept::cel::{ErrorClass, MissingSecret};
+
+    #[test]
+    fn secrets_are_compared_in_the_namespace_of_the_trigger() {
+        check_true(&[
+            "'hunter2'.compareSecret('token', 'hook')",
+            "header.canonical('X-Token').compareSecret('token', 'hook')",
+            "!'hunter3'.compareSecret('token', 'hook')",
+            "'hunter2'.compareSecret('token', 'hook', 'elsewhere')",
+            "true || 'x'.compareSecret('token', 'absent')",
+            "'x'.compareSecret('token', 'absent') || true",
+        ]);
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_read_is_named() {
+        for (secret, key, gap) in [
+            ("absent", "token", MissingSecret::NoSecret),
+            ("hook", "other", MissingSecret::NoKey),
+            ("later", "token", MissingSecret::NotSynced),
+        ] {
+            let expression = format!("'x'.compareSecret('{key}', '{secret}')");
+            let error = value(&expression).expect_err("no secret");
+            assert_eq!(error.class(), ErrorClass::Secret);
+            let (at, found) = error.missing_secret().expect("names the secret");
+            assert_eq!(
+                (at.name.as_str(), at.key.as_str(), found),
+                (secret, key, gap)
+            );
+            assert_eq!(at.namespace, "default");
+        }
+        check_failures(&[(
+            "body.count.compareSecret('token', 'hook')",
+            ErrorClass::NoOverload,
+        )]);
+    }
+}

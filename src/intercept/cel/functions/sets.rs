@@ -40,3 +40,21 @@ fn intersects<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value
     }
     Ok(Value::Bool(false))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::intercept::cel::ErrorClass::NoOverload;
+    use crate::intercept::cel::testing::{check_failures, check_true};
+
+    #[test]
+    fn lists_compare_as_sets() {
+        check_true(&[
+            "sets.contains(body.texts, ['a', 'b']) && !sets.contains(['a'], body.texts)",
+            "sets.contains([1], []) && sets.equivalent([], [])",
+            "sets.equivalent(body.texts, ['c', 'b', 'a'])",
+            "sets.equivalent(body.list, [1, 2, 3])",
+            "sets.intersects(body.list, [3, 9]) && !sets.intersects(body.list, [9])",
+        ]);
+        check_failures(&[("sets.contains(body.text, ['a'])", NoOverload)]);
+    }
+}

@@ -236,7 +236,10 @@ fn scaled_fraction(digits: &str, unit: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::intercept::cel::testing::{check_failures, check_values};
 
     #[test]
     fn durations_read_as_in_go() {
@@ -260,6 +263,30 @@ mod tests {
         ] {
             assert_eq!(parse_duration(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn parts_of_times_are_counted_as_in_go() {
+        check_values(&[
+            ("timestamp(body.at).getFullYear()", json!(2024)),
+            ("timestamp(body.at).getMonth()", json!(1)),
+            ("timestamp(body.at).getDate()", json!(29)),
+            ("timestamp(body.at).getDayOfMonth()", json!(28)),
+            ("timestamp(body.at).getDayOfYear()", json!(59)),
+            ("timestamp(body.at).getDayOfWeek()", json!(4)),
+            ("timestamp(body.at).getHours('+05:30')", json!(18)),
+            ("timestamp(body.at).getDate('Asia/Tokyo')", json!(29)),
+            ("timestamp(body.at).getMinutes()", json!(34)),
+            ("timestamp(body.at).getSeconds()", json!(56)),
+            ("timestamp(body.at).getMilliseconds()", json!(789)),
+            ("duration('1h30m').getMinutes()", json!(90)),
+            ("duration('1.5s').getMilliseconds()", json!(1500)),
+            ("duration('-90m').getHours()", json!(-1)),
+        ]);
+        check_failures(&[
+            ("body.at.getFullYear()", ErrorClass::NoOverload),
+            ("timestamp(body.at).getHours('Nope')", ErrorClass::Argument),
+        ]);
     }
 
     #[test]

@@ -263,7 +263,10 @@ fn parse_query(query: &str) -> BTreeMap<Vec<u8>, Vec<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::intercept::cel::testing::{check_failures, check_values};
 
     #[test]
     fn references_come_apart_as_in_go() {
@@ -335,6 +338,29 @@ mod tests {
         ] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_parts_have_the_names_that_upstream_gives_them() {
+        check_values(&[
+            (
+                "'https://u:p%40@h:1/a%20b?x=1&x=2#f'.parseURL()",
+                json!({
+                    "scheme": "https",
+                    "host": "h:1",
+                    "path": "/a b",
+                    "rawQuery": "x=1&x=2",
+                    "fragment": "f",
+                    "queryStrings": {"x": ["1", "2"]},
+                    "query": {"x": "1,2"},
+                    "auth": {"username": "u", "password": "p@"},
+                }),
+            ),
+            ("requestURL.parseURL().query.x", json!("1,2")),
+            ("has('http://h'.parseURL().auth)", json!(false)),
+            ("size('/%ff'.parseURL().path)", json!(2)),
+        ]);
+        check_failures(&[("'http://[::1'.parseURL()", ErrorClass::Decode)]);
     }
 
     #[test]

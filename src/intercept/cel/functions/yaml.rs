@@ -61,13 +61,14 @@ fn read(text: &str, meter: &mut Meter) -> Result<Json, Fault> {
     Ok(builder.document.unwrap_or_default())
 }
 
-/// Whether a tab stands between the start of a node's line and the node. YAML
-/// 1.1 indents with spaces only.
+/// Whether a tab indents a node, at the start of its line or after the dash
+/// of an item. YAML 1.1 indents with spaces only.
 fn is_indented_by_tab(text: &str, span: &Span) -> bool {
     let start = span.byte_range().map_or(0, |range| range.start);
     let before = text.get(..start).unwrap_or("");
     let line = before.rsplit('\n').next().unwrap_or("");
-    line.contains('\t') && line.trim().is_empty()
+    let indicator = |letter: char| letter.is_whitespace() || matches!(letter, '-' | '?' | ':');
+    line.contains('\t') && line.chars().all(indicator)
 }
 
 /// A collection that is being read.

@@ -36,6 +36,9 @@ pub(crate) enum Key<'v> {
     Timestamp(Timestamp),
     Duration(i64),
     Type(Kind),
+    /// A list or a map, which no look-up finds. Counted, so that each is a key
+    /// of its own.
+    Opaque(usize, Value<'v>),
 }
 
 impl<'v> Map<'v> {
@@ -120,21 +123,50 @@ impl<'v> Map<'v> {
     }
 
     /// Keys with their values, in the order of the keys.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (Value<'v>, Value<'v>)> {
-        self.keys().into_iter().filter_map(|key| {
-            let value = self.get(&key)?;
-            Some((key, value))
-        })
+    pub(crate) fn entries(&self) -> Vec<(Value<'v>, Value<'v>)> {
+        match self {
+            Self::Json(fields) => fields
+                .iter()
+                .map(|(key, value)| (Value::Text(Text::Borrowed(key)), Value::of_json(value)))
+                .collect(),
+            Self::Headers(headers) => headers
+                .iter()
+                .map(|(name, values)| {
+                    let values = Value::List(List::Texts(values));
+                    (Value::Text(Text::Borrowed(name)), values)
+                })
+                .collect(),
+            Self::Constant(entries) => entries
+                .iter()
+                .map(|(key, value)| (key.to_value(), value.lend()))
+                .collect(),
+            Self::Shared(entries) => entries
+                .iter()
+                .map(|(key, value)| (key.to_value(), value.clone()))
+                .collect(),
+        }
     }
 
     /// The first key and its value.
     pub(crate) fn first(&self) -> Option<(Value<'v>, Value<'v>)> {
         match self {
-            Self::Json(fields) => fields
-                .iter()
-                .next()
-                .map(|(key, value)| (Value::Text(Text::Borrowed(key)), Value::of_json(value))),
-            _ => self.entries().next(),
+            Self::Json(fields) => {
+                let (key, value) = fields.iter().next()?;
+                Some((Value::Text(Text::Borrowed(key)), Value::of_json(value)))
+            }
+            Self::Headers(headers) => {
+                let (name, values) = headers.iter().next()?;
+                let values = Value::List(List::Texts(values));
+                Some((Value::Text(Text::Borrowed(name)), values))
+            }
+            Self::Constant(entries) => {
+                let (key, value) = entries.first()?;
+                Some((key.to_value(), value.lend()))
+            }
+            Self::Shared(entries) => {
+                let (key, value) = entries.first()?;
+                Some((key.to_value(), value.clone()))
+            }
         }
     }
 
@@ -163,6 +195,14 @@ impl<'v> Key<'v> {
         })
     }
 
+    /// The key that the `index`th entry of a map literal has.
+    pub(crate) fn of_entry(value: &Value<'v>, index: usize) -> Option<Self> {
+        match value {
+            Value::List(_) | Value::Map(_) => Some(Self::Opaque(index, value.clone())),
+            other => Self::of_value(other),
+        }
+    }
+
     pub(crate) fn to_value(&self) -> Value<'v> {
         match self {
             Self::Null => Value::Null,
@@ -174,6 +214,7 @@ impl<'v> Key<'v> {
             Self::Timestamp(value) => Value::Timestamp(*value),
             Self::Duration(value) => Value::Duration(*value),
             Self::Type(value) => Value::Type(*value),
+            Self::Opaque(_, value) => value.clone(),
         }
     }
 
@@ -188,6 +229,7 @@ impl<'v> Key<'v> {
             Self::Timestamp(_) => 6,
             Self::Duration(_) => 7,
             Self::Type(_) => 8,
+            Self::Opaque(..) => 9,
         }
     }
 
@@ -202,6 +244,7 @@ impl<'v> Key<'v> {
             (Self::Timestamp(one), Key::Timestamp(other)) => one.instant().cmp(&other.instant()),
             (Self::Duration(one), Key::Duration(other)) => one.cmp(other),
             (Self::Type(one), Key::Type(other)) => one.cmp(other),
+            (Self::Opaque(one, _), Key::Opaque(other, _)) => one.cmp(other),
             _ => self.rank().cmp(&other.rank()),
         }
     }

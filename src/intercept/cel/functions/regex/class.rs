@@ -1,6 +1,7 @@
 //! Character classes and escapes of RE2's syntax.
 
-use super::re2::{INVALID_ESCAPE, Input, Reason, TRAILING_BACKSLASH, push_literal};
+use super::input::Input;
+use super::re2::{INVALID_ESCAPE, Reason, TRAILING_BACKSLASH, push_literal};
 
 const INVALID_RANGE: Reason = "invalid character class range";
 const MISSING_BRACKET: Reason = "missing closing ]";

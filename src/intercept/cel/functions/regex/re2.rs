@@ -6,11 +6,8 @@
 //! something else: `\d`, `\w`, `\s` and `\b` are ASCII, brackets do not nest,
 //! stacked repetitions and the flags `x` and `u` are errors.
 
-use std::borrow::Cow;
-use std::iter::Peekable;
-use std::str::Chars;
-
 use super::class;
+use super::input::Input;
 
 /// Most repetitions that a pattern may ask for, nested ones multiplied.
 const MOST_REPETITIONS: u32 = 1000;
@@ -27,8 +24,18 @@ const INVALID_PERL: Reason = "invalid or unsupported Perl syntax";
 const INVALID_REPEAT: Reason = "invalid repeat count";
 const MISSING_ARGUMENT: Reason = "missing argument to repetition operator";
 
-/// The pattern in the notation of the `regex` crate.
-pub(super) fn translate(pattern: &str) -> Result<String, Reason> {
+/// A pattern in the notation of the `regex` crate.
+#[derive(Debug)]
+pub(super) struct Translated {
+    /// Its groups have no names.
+    pub(super) pattern: String,
+    /// The name of each group, in the order of their numbers. Go lets several
+    /// groups share one.
+    pub(super) names: Vec<Option<String>>,
+}
+
+/// Translates a pattern.
+pub(super) fn translate(pattern: &str) -> Result<Translated, Reason> {
     let mut translator = Translator {
         input: Input::new(pattern),
         output: String::with_capacity(pattern.len() + 16),
@@ -38,55 +45,10 @@ pub(super) fn translate(pattern: &str) -> Result<String, Reason> {
         widest: 1,
     };
     translator.run()?;
-    Ok(translator.output)
-}
-
-/// The rest of a pattern.
-#[derive(Clone)]
-pub(super) struct Input<'p> {
-    characters: Peekable<Chars<'p>>,
-}
-
-impl<'p> Input<'p> {
-    fn new(pattern: &'p str) -> Self {
-        Self {
-            characters: pattern.chars().peekable(),
-        }
-    }
-
-    pub(super) fn next(&mut self) -> Option<char> {
-        self.characters.next()
-    }
-
-    pub(super) fn peek(&mut self) -> Option<char> {
-        self.characters.peek().copied()
-    }
-
-    /// Takes the next character if it is this one.
-    pub(super) fn take(&mut self, expected: char) -> bool {
-        self.characters.next_if_eq(&expected).is_some()
-    }
-
-    /// Takes all of `expected`, or nothing.
-    pub(super) fn take_all(&mut self, expected: &str) -> bool {
-        let mut ahead = self.clone();
-        let found = expected.chars().all(|character| ahead.take(character));
-        if found {
-            *self = ahead;
-        }
-        found
-    }
-
-    /// Takes what comes before `end`, and `end`; nothing where it is absent.
-    pub(super) fn take_until(&mut self, end: &str) -> Option<String> {
-        let mut ahead = self.clone();
-        let mut taken = String::new();
-        while !ahead.take_all(end) {
-            taken.push(ahead.next()?);
-        }
-        *self = ahead;
-        Some(taken)
-    }
+    Ok(Translated {
+        pattern: translator.output,
+        names: translator.names,
+    })
 }
 
 /// What a repetition would repeat: how often the widest counted repetition
@@ -103,7 +65,7 @@ struct Translator<'p> {
     output: String,
     /// The widest repetition before each open group.
     groups: Vec<u32>,
-    names: Vec<String>,
+    names: Vec<Option<String>>,
     last: Option<Atom>,
     widest: u32,
 }
@@ -155,7 +117,12 @@ impl Translator<'_> {
         if self.input.take('?') {
             return self.open_special();
         }
+        self.open_group(None)
+    }
+
+    fn open_group(&mut self, name: Option<String>) -> Result<(), Reason> {
         self.output.push('(');
+        self.names.push(name);
         self.enter()
     }
 
@@ -191,13 +158,7 @@ impl Translator<'_> {
             if !valid {
                 return Err("invalid named capture");
             }
-            if self.names.contains(&name) {
-                return Err("duplicate capture group name");
-            }
-            self.output
-                .push_str(&format!("(?P<{}>", group_alias(&name)));
-            self.names.push(name);
-            return self.enter();
+            return self.open_group(Some(name));
         }
         self.flags()
     }
@@ -319,15 +280,6 @@ impl Translator<'_> {
     }
 }
 
-/// A group name that the `regex` crate takes: it wants a letter first.
-pub(super) fn group_alias(name: &str) -> Cow<'_, str> {
-    if name.starts_with(|first: char| first.is_ascii_digit()) {
-        Cow::Owned(format!("_{name}"))
-    } else {
-        Cow::Borrowed(name)
-    }
-}
-
 /// The `regex` crate refuses a flag that stands twice.
 fn without_repeats(flags: &str) -> String {
     let (on, off) = flags.split_once('-').unwrap_or((flags, ""));
@@ -427,7 +379,7 @@ mod tests {
             (r"(?i)HELLO", "hello", true),
             (r"(?i-s:A)b", "ab", true),
             (r"(?P<n>a)", "a", true),
-            (r"(?<n>a)", "a", true),
+            (r"(?<n>a)(?P<n>b)(?P<1>c)", "abc", true),
             (r"^\pL\p{Greek}\P{Lu}$", "éαb", true),
             (r"^\p{^Lu}$", "a", true),
             (r"\x41\x{1F600}\101", "A😀A", true),
@@ -439,7 +391,8 @@ mod tests {
             (r"(?U)a+", "aa", true),
         ] {
             let translated = translate(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
-            let regex = Regex::new(&translated).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+            let regex =
+                Regex::new(&translated.pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
             assert_eq!(regex.is_match(subject), expected, "{pattern} on {subject}");
         }
     }
@@ -472,7 +425,6 @@ mod tests {
             "(?=b)a",
             "(?>a)",
             "(?P=n)",
-            "(?P<n>a)(?P<n>b)",
             "(?P<>a)",
             "(?P<a-b>a)",
             r"\",
@@ -490,7 +442,7 @@ mod tests {
         ] {
             let compiled = translate(pattern)
                 .ok()
-                .and_then(|translated| Regex::new(&translated).ok());
+                .and_then(|translated| Regex::new(&translated.pattern).ok());
             assert!(compiled.is_none(), "{pattern}");
         }
     }

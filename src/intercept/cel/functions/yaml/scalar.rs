@@ -47,7 +47,7 @@ impl Scalar {
             Self::Null => return Err("unsupported map key of type null"),
             Self::Bool(value) => value.to_string(),
             Self::Int(value) => value.to_string(),
-            Self::Uint(value) => value.to_string(),
+            Self::Uint(_) => return Err("unsupported map key of type uint64"),
             Self::Float(value) if value.is_nan() => ".nan".to_owned(),
             Self::Float(value) if value.is_infinite() => {
                 if value > 0.0 { ".inf" } else { "-.inf" }.to_owned()
@@ -140,7 +140,12 @@ fn number(text: &str) -> Option<Scalar> {
             return Some(Scalar::Uint(size));
         }
     }
-    is_decimal(text).then(|| text.parse().ok().map(Scalar::Float))?
+    if !is_decimal(text) {
+        return None;
+    }
+    // A number that is out of range stays text.
+    let value: f64 = text.parse().ok()?;
+    value.is_finite().then_some(Scalar::Float(value))
 }
 
 fn base_of(digits: &str) -> (u32, &str) {
@@ -154,7 +159,7 @@ fn base_of(digits: &str) -> (u32, &str) {
     }
 }
 
-/// `[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?`
+/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
 fn is_decimal(text: &str) -> bool {
     let text = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match text.find(['e', 'E']) {
@@ -163,7 +168,7 @@ fn is_decimal(text: &str) -> bool {
     };
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let mantissa_fits = match mantissa.split_once('.') {
-        Some((whole, part)) => digits(whole) && digits(part) && !part.is_empty(),
+        Some((whole, part)) => digits(whole) && digits(part) && mantissa.len() > 1,
         None => digits(mantissa) && !mantissa.is_empty(),
     };
     let exponent_fits = exponent.is_none_or(|exponent| {
@@ -207,7 +212,9 @@ mod tests {
             ("1e3", Scalar::Float(1000.0)),
             (".5", Scalar::Float(0.5)),
             ("2020-01-01", Scalar::Text("2020-01-01".into())),
-            ("1.", Scalar::Text("1.".into())),
+            ("1.", Scalar::Float(1.0)),
+            ("1e400", Scalar::Text("1e400".into())),
+            (".", Scalar::Text(".".into())),
             ("1.2.3", Scalar::Text("1.2.3".into())),
             ("0x", Scalar::Text("0x".into())),
             ("-", Scalar::Text("-".into())),
