@@ -3,11 +3,9 @@
 //! In: settings. Out: a running gateway, and a clean end.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::Context;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,34 +13,27 @@ use tokio_util::task::TaskTracker;
 use crate::act::Action;
 use crate::act::folder::Folder;
 use crate::act::stdout::Stdout;
-use crate::catalog::watch_files::Watch;
-use crate::catalog::{Catalog, Loader, SourceFile, files};
+use crate::catalog::{Catalog, Loader};
 use crate::config::{Config, Sink};
-use crate::console::{Admin, Guard, Health, admin_router, probe_router};
-use crate::ingress::limits::Limits;
-use crate::ingress::server::Server;
-use crate::ingress::{Budget, Ingress, router};
+use crate::console::{Admin, Health};
+use crate::ingress::{self, Budget, Ingress, router};
 use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, Quota};
-use crate::model::secret::SecretValue;
 use crate::pipeline::Gate;
-use crate::secrets::{SecretSet, SecretStore};
+use crate::secrets::SecretStore;
 use crate::telemetry::Metrics;
-use crate::telemetry::happening::{ConfigLoaded, ConfigMistake, Happening};
-use crate::worker::{Parts, Worker};
+use crate::worker::{self, Worker};
+
+mod reload;
+mod servers;
+
+use reload::Reloader;
+pub use reload::Triggers;
+use servers::Servers;
 
 /// How long clean-up may take after the grace period is over.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// Where triggers come from.
-#[derive(Clone, Debug)]
-pub enum Triggers {
-    /// Folders and files, watched.
-    Paths(Vec<PathBuf>),
-    /// Files inside the binary.
-    Shipped(Vec<SourceFile>),
-}
 
 /// A running gateway.
 pub struct App {
@@ -55,120 +46,82 @@ pub struct App {
     /// Where objects go.
     pub sink: String,
     config: Config,
-    health: Arc<Health>,
-    journal: Arc<dyn Journal>,
-    stop_ingress: CancellationToken,
-    stop_worker: CancellationToken,
-    stop_rest: CancellationToken,
-    admitting: TaskTracker,
+    shared: Shared,
+    stop: Stop,
     serving: JoinHandle<()>,
     working: JoinHandle<()>,
+    /// What has been accepted and is not handed over yet.
+    admitting: TaskTracker,
     rest: TaskTracker,
 }
 
-/// What is read again when something changes.
-struct Reloader {
-    triggers: Triggers,
-    secret_dirs: Vec<PathBuf>,
-    loader: Loader,
+/// What the parts of the gateway share.
+struct Shared {
+    metrics: Arc<Metrics>,
     catalog: Arc<Catalog>,
     secrets: Arc<SecretStore>,
-    metrics: Arc<Metrics>,
+    journal: Arc<dyn Journal>,
+    gate: Arc<Gate>,
+    health: Arc<Health>,
+}
+
+/// What is stopped one after the other.
+#[derive(Default)]
+struct Stop {
+    ingress: CancellationToken,
+    worker: CancellationToken,
+    rest: CancellationToken,
 }
 
 impl App {
     /// Starts a gateway. When this returns, it listens.
     pub async fn start(config: Config, triggers: Triggers) -> anyhow::Result<Self> {
         config.check()?;
-        let limits = config.ingress_limits();
-        let metrics = Arc::new(Metrics::default());
-        let catalog = Arc::new(Catalog::default());
-        let secrets = SecretStore::new();
-        let path = config.journal_path()?;
-        let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
-        let journal: Arc<dyn Journal> = Arc::new(opened?);
-        let quota = Quota {
-            events: limits.deferred_events,
-            bytes: limits.deferred_bytes,
-        };
-        let gate = Arc::new(Gate::new(Arc::clone(&journal), quota));
+        let shared = Shared::open(&config).await?;
         let action: Arc<dyn Action> = match config.sink()? {
             Sink::Folder(path) => Arc::new(Folder::new(path)),
             Sink::Stdout => Arc::new(Stdout),
         };
         let sink = action.describe();
-        let (worker, queue) = Worker::new(Parts {
-            gate: Arc::clone(&gate),
-            catalog: Arc::clone(&catalog),
-            secrets: Arc::clone(&secrets) as _,
-            action,
-            metrics: Arc::clone(&metrics),
-            policy: RetryPolicy::DEFAULT,
-            deferred_for: config.limits.deferred_time,
-        });
-        let health = Health::new(Arc::clone(&journal), Arc::clone(&metrics));
-        let mut reloader = Reloader {
-            triggers,
-            secret_dirs: config.secret_dirs.clone(),
-            loader: Loader::default(),
-            catalog: Arc::clone(&catalog),
-            secrets: Arc::clone(&secrets),
-            metrics: Arc::clone(&metrics),
-        };
+        let (worker, queue) = shared.worker(&config, action);
+        let mut reloader = shared.reloader(&config, triggers);
         let watch = reloader.watch()?;
         reloader.reload();
-        health.loaded();
+        shared.health.loaded();
         let admitting = TaskTracker::new();
-        let ingress = Ingress::new(
-            limits,
-            Arc::clone(&catalog),
-            Arc::clone(&secrets) as _,
-            gate,
-            Arc::clone(&worker),
-            Arc::clone(&metrics),
-            Budget::new(limits.in_flight),
-            config.default_listener.clone(),
-            admitting.clone(),
-        );
-        let servers = Servers::bind(
-            &config,
-            limits,
-            router(ingress),
-            &catalog,
-            &journal,
-            &health,
-        )
-        .await?;
-        let (stop_ingress, stop_worker, stop_rest) = Default::default();
-        let rest = TaskTracker::new();
-        let addresses = servers.addresses()?;
-        rest.spawn(servers.admin.run(CancellationToken::clone(&stop_rest)));
-        rest.spawn(servers.probe.run(stop_rest.clone()));
-        rest.spawn(reloader.run(watch, stop_rest.clone()));
-        let serving = spawn(servers.ingress.run(CancellationToken::clone(&stop_ingress)));
-        let token = CancellationToken::clone(&stop_worker);
+        let ingress = shared.ingress(&config, &worker, &admitting);
+        let admin = Admin {
+            catalog: Arc::clone(&shared.catalog),
+            journal: Arc::clone(&shared.journal),
+        };
+        let health = Arc::clone(&shared.health);
+        let servers = Servers::bind(&config, router(ingress), admin, health).await?;
+        let [ingress, admin, probe] = servers.addresses()?;
+        let (stop, rest) = (Stop::default(), TaskTracker::new());
+        rest.spawn(servers.admin.run(stop.rest.clone()));
+        rest.spawn(servers.probe.run(stop.rest.clone()));
+        rest.spawn(reloader.run(watch, stop.rest.clone()));
+        let serving = spawn(servers.ingress.run(stop.ingress.clone()));
+        let token = stop.worker.clone();
         let working = spawn(async move { worker.run(queue, token).await });
         Ok(Self {
-            ingress: addresses.0,
-            admin: addresses.1,
-            probe: addresses.2,
+            ingress,
+            admin,
+            probe,
             sink,
             config,
-            health,
-            journal,
-            stop_ingress,
-            stop_worker,
-            stop_rest,
-            admitting,
+            shared,
+            stop,
             serving,
             working,
+            admitting,
             rest,
         })
     }
 
     /// The journal, to look something up in.
     pub fn journal(&self) -> &Arc<dyn Journal> {
-        &self.journal
+        &self.shared.journal
     }
 
     /// Stops: not ready, then no more connections, then no more work, all
@@ -176,153 +129,92 @@ impl App {
     /// balancer would notice. False where something had to be broken off; it
     /// is performed after the next start.
     pub async fn drain(self, hurry: bool) -> bool {
-        self.health.draining();
+        self.shared.health.draining();
         if !hurry {
             tokio::time::sleep(self.config.drain.delay).await;
         }
-        let clean = async {
-            self.stop_ingress.cancel();
+        let finish = async {
+            self.stop.ingress.cancel();
             let _ = self.serving.await;
             self.admitting.close();
             self.admitting.wait().await;
-            self.stop_worker.cancel();
+            self.stop.worker.cancel();
             let _ = self.working.await;
         };
-        let clean = tokio::time::timeout(self.config.drain.grace, clean).await;
-        self.stop_worker.cancel();
-        self.stop_rest.cancel();
+        let finished = tokio::time::timeout(self.config.drain.grace, finish).await;
+        self.stop.worker.cancel();
+        self.stop.rest.cancel();
         self.rest.close();
         let close = async {
             self.rest.wait().await;
-            self.journal.close().await
+            self.shared.journal.close().await
         };
         let closed = tokio::time::timeout(LAST_WORDS, close).await;
-        clean.is_ok() && matches!(closed, Ok(Ok(())))
+        finished.is_ok() && matches!(closed, Ok(Ok(())))
     }
 }
 
-struct Servers {
-    ingress: Server,
-    admin: Server,
-    probe: Server,
-}
-
-impl Servers {
-    async fn bind(
-        config: &Config,
-        limits: Limits,
-        ingress: axum::Router,
-        catalog: &Arc<Catalog>,
-        journal: &Arc<dyn Journal>,
-        health: &Arc<Health>,
-    ) -> anyhow::Result<Self> {
-        let token = match &config.admin.token_file {
-            Some(path) => Some(read_token(path)?),
-            None => None,
+impl Shared {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        let path = config.journal_path()?;
+        let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
+        let journal: Arc<dyn Journal> = Arc::new(opened?);
+        let limits = config.ingress_limits();
+        let quota = Quota {
+            events: limits.deferred_events,
+            bytes: limits.deferred_bytes,
         };
-        let admin = Admin {
-            catalog: Arc::clone(catalog),
-            journal: Arc::clone(journal),
-        };
-        let admin = admin_router(Arc::new(admin), Guard::new(token));
-        let probe = probe_router(Arc::clone(health));
+        let metrics = Arc::new(Metrics::default());
         Ok(Self {
-            ingress: Server::bind(&config.ingress.listen, "--listen", ingress, limits).await?,
-            admin: Server::bind(&config.admin.listen, "--admin", admin, limits).await?,
-            probe: Server::bind(&config.probe.listen, "--probe", probe, limits).await?,
+            gate: Arc::new(Gate::new(Arc::clone(&journal), quota)),
+            health: Health::new(Arc::clone(&journal), Arc::clone(&metrics)),
+            catalog: Arc::default(),
+            secrets: SecretStore::new(),
+            metrics,
+            journal,
         })
     }
 
-    fn addresses(&self) -> std::io::Result<(SocketAddr, SocketAddr, SocketAddr)> {
-        Ok((
-            self.ingress.address()?,
-            self.admin.address()?,
-            self.probe.address()?,
-        ))
-    }
-}
-
-fn read_token(path: &std::path::Path) -> anyhow::Result<SecretValue> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("admin.tokenFile {shown}"))?;
-    let token = text.trim();
-    anyhow::ensure!(!token.is_empty(), "admin.tokenFile {shown} is empty");
-    Ok(SecretValue::new(token.as_bytes().to_vec()))
-}
-
-impl Reloader {
-    fn watch(&self) -> anyhow::Result<Option<Watch>> {
-        let mut paths = self.secret_dirs.clone();
-        if let Triggers::Paths(triggers) = &self.triggers {
-            paths.extend(triggers.iter().cloned());
-        }
-        if paths.is_empty() {
-            return Ok(None);
-        }
-        Watch::new(&paths)
-            .map(Some)
-            .context("watching the trigger files")
+    fn worker(&self, config: &Config, action: Arc<dyn Action>) -> (Arc<Worker>, worker::Queue) {
+        Worker::new(worker::Parts {
+            gate: Arc::clone(&self.gate),
+            catalog: Arc::clone(&self.catalog),
+            secrets: Arc::clone(&self.secrets) as _,
+            action,
+            metrics: Arc::clone(&self.metrics),
+            policy: RetryPolicy::DEFAULT,
+            deferred_for: config.limits.deferred_time,
+        })
     }
 
-    /// Reads everything again and puts it in force. Secrets come first, so
-    /// that no trigger is in force without its secrets.
-    fn reload(&mut self) {
-        let began = Instant::now();
-        let (files, mut diagnostics) = match &self.triggers {
-            Triggers::Paths(paths) => files::read(paths),
-            Triggers::Shipped(files) => (files.clone(), Vec::new()),
-        };
-        let loaded = self.loader.load(&files);
-        diagnostics.extend(loaded.diagnostics);
-        let mut secrets = SecretSet::default();
-        diagnostics.extend(secrets.add_objects(&loaded.objects));
-        let mut mistakes: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
-        for folder in &self.secret_dirs {
-            if let Err(error) = secrets.add_folder(folder) {
-                mistakes.push(error.to_string());
-            }
-        }
-        self.secrets.replace(secrets);
-        let listeners = loaded.snapshot.listeners().count();
-        let triggers = loaded.snapshot.listeners().map(|l| l.triggers.len()).sum();
-        self.catalog.replace(loaded.snapshot);
-        for diagnostic in &mistakes {
-            ConfigMistake { diagnostic }.emit(&self.metrics);
-        }
-        let loaded = ConfigLoaded {
-            listeners,
+    fn ingress(
+        &self,
+        config: &Config,
+        worker: &Arc<Worker>,
+        admitting: &TaskTracker,
+    ) -> Arc<Ingress> {
+        let limits = config.ingress_limits();
+        Ingress::new(ingress::Parts {
+            limits,
+            catalog: Arc::clone(&self.catalog),
+            secrets: Arc::clone(&self.secrets) as _,
+            gate: Arc::clone(&self.gate),
+            worker: Arc::clone(worker),
+            metrics: Arc::clone(&self.metrics),
+            budget: Budget::new(limits.in_flight),
+            default_listener: config.default_listener.clone(),
+            tasks: admitting.clone(),
+        })
+    }
+
+    fn reloader(&self, config: &Config, triggers: Triggers) -> Reloader {
+        Reloader {
             triggers,
-            errors: mistakes.len(),
-            took: began.elapsed(),
-        };
-        loaded.emit(&self.metrics);
-    }
-
-    async fn run(mut self, mut watch: Option<Watch>, stop: CancellationToken) {
-        let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
-        else {
-            return;
-        };
-        loop {
-            let changed = async {
-                match &mut watch {
-                    Some(watch) => watch.changed().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = hangup.recv() => {}
-                () = changed => {}
-            }
-            let reloaded = tokio::task::spawn_blocking(move || {
-                self.reload();
-                self
-            });
-            match reloaded.await {
-                Ok(reloader) => self = reloader,
-                Err(_) => return,
-            }
+            secret_dirs: config.secret_dirs.clone(),
+            loader: Loader::default(),
+            catalog: Arc::clone(&self.catalog),
+            secrets: Arc::clone(&self.secrets),
+            metrics: Arc::clone(&self.metrics),
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::model::ids::{ListenerId, TriggerId};
 
 mod compile;
+mod decode;
 pub mod diagnostic;
 pub mod files;
 mod load;

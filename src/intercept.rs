@@ -45,7 +45,7 @@ struct Step {
 enum Interceptor {
     EventTypes(EventTypes),
     Harbor(Harbor),
-    Filter(Filter),
+    Filter(Box<Filter>),
     Cel(Box<CelStep>),
 }
 
@@ -85,7 +85,7 @@ impl Chain {
     ) -> Result<(), Vec<Problem>> {
         let interceptor = match kind {
             "cel" => Some(Interceptor::Cel(Box::new(CelStep::compile(params)?))),
-            "filter" => Some(Interceptor::Filter(Filter::compile(params)?)),
+            "filter" => Some(Interceptor::Filter(Box::new(Filter::compile(params)?))),
             "harbor" => Some(Interceptor::Harbor(Harbor::compile(params)?)),
             _ => match sender.and_then(|sender| sender.event_header) {
                 Some(header) => {

@@ -8,6 +8,7 @@ pub mod event;
 pub mod finding;
 pub mod headers;
 pub mod ids;
+pub mod json;
 pub mod limits;
 pub mod manifest;
 pub mod params;

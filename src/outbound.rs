@@ -60,6 +60,10 @@ impl Client {
     }
 
     /// Sends a request and reads the response.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the body of a response, which `Limited` bounds"
+    )]
     pub async fn send(
         &self,
         request: Request<Full<Bytes>>,

@@ -5,10 +5,12 @@
 //! bound, resources rendered and committed, and only then handed to an action.
 //! No parsing, no HTTP and no database in here: those are the stages' own.
 
-mod accept;
 mod answer;
+mod gate;
+mod judge;
 mod perform;
 
-pub use accept::{Accepted, DEDUPE_WINDOW_MS, Gate, Held, Judgement, Settled, judge};
 pub use answer::{Answer, answer};
+pub use gate::{Gate, Settled};
+pub use judge::{Accepted, DEDUPE_WINDOW_MS, Held, Judgement, judge};
 pub use perform::{Failure, Work, perform, prepare};

@@ -12,7 +12,6 @@ use crate::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
 use crate::model::verdict::Reason;
 
 mod body;
-mod compare;
 mod config;
 mod delivery;
 mod github;

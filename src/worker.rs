@@ -33,6 +33,13 @@ const SLOTS: usize = 64;
 /// Deliveries that wait in memory for a slot.
 const QUEUE: usize = 1024;
 
+/// Bytes of bodies that leased deliveries may hold in memory, in units of
+/// [`UNIT`]. Those that were handed over are within the ingress' own budget.
+const LEASED_UNITS: u32 = 64 * 1024;
+
+/// Bytes that one unit stands for.
+const UNIT: usize = 1024;
+
 /// How often events that wait for their verification are looked at when
 /// nothing seems to have changed, and old keys are forgotten.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -52,6 +59,7 @@ pub struct Worker {
     queue: mpsc::Sender<Queued>,
     wake: Notify,
     slots: Arc<Semaphore>,
+    leased: Arc<Semaphore>,
     tasks: TaskTracker,
     revisions: revisions::Revisions,
 }
@@ -91,6 +99,7 @@ impl Worker {
             queue,
             wake: Notify::new(),
             slots: Arc::new(Semaphore::new(SLOTS)),
+            leased: Arc::new(Semaphore::new(LEASED_UNITS as usize)),
             tasks: TaskTracker::new(),
             revisions: revisions::Revisions::default(),
         };
@@ -122,8 +131,8 @@ impl Worker {
         self.wake.notify_one();
     }
 
-    /// Works until `stop`, then finishes what has begun and gives the rest
-    /// back.
+    /// Works until `stop`, then finishes what it has been given. Whoever cannot
+    /// wait for that may drop the future: what is left is on disk.
     pub async fn run(self: &Arc<Self>, queue: Queue, stop: CancellationToken) {
         let mut queue = queue.0;
         let mut changed = self.parts.catalog.changed();
@@ -137,15 +146,8 @@ impl Worker {
                 }
             };
             tokio::select! {
-                biased;
                 () = stop.cancelled() => break,
-                Some(queued) = queue.recv() => {
-                    let Some(slot) = self.slot(&stop).await else {
-                        self.give_back(queued).await;
-                        break;
-                    };
-                    self.begin(queued, slot);
-                }
+                Some(queued) = queue.recv() => self.begin(queued, self.slot().await),
                 () = due => next_lease = self.lease_due(&stop).await,
                 () = self.wake.notified() => next_lease = self.lease_due(&stop).await,
                 _ = changed.changed() => {
@@ -160,20 +162,28 @@ impl Worker {
         }
         queue.close();
         while let Some(queued) = queue.recv().await {
-            self.give_back(queued).await;
+            self.begin(queued, self.slot().await);
         }
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    async fn slot(&self, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
-        tokio::select! {
-            () = stop.cancelled() => None,
-            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok(),
-        }
+    /// Waits for a slot. The semaphore is never closed, so that there is one.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).acquire_owned().await.ok()
     }
 
-    fn begin(self: &Arc<Self>, queued: Queued, slot: OwnedSemaphorePermit) {
+    /// Waits until a leased body of this size may be kept.
+    async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let units = units.clamp(1, LEASED_UNITS);
+        Arc::clone(&self.leased)
+            .acquire_many_owned(units)
+            .await
+            .ok()
+    }
+
+    fn begin(self: &Arc<Self>, queued: Queued, slot: Option<OwnedSemaphorePermit>) {
         let worker = Arc::clone(self);
         self.tasks.spawn(async move {
             let Queued { held, _kept } = queued;
@@ -182,12 +192,11 @@ impl Worker {
         });
     }
 
-    /// Leases what is due as long as there are slots. Gives the time of the
+    /// Leases what is due as long as there is anything. Gives the time of the
     /// next look.
     async fn lease_due(self: &Arc<Self>, stop: &CancellationToken) -> Option<tokio::time::Instant> {
-        loop {
-            let slot = self.slot(stop).await?;
-            // Whoever fills all slots leaves none for what comes in.
+        while !stop.is_cancelled() {
+            // Whoever took all slots would leave none for what comes in.
             let limit = self.slots.available_permits() / 2 + 1;
             let leased = match self.journal().lease(unix_ms(), limit).await {
                 Ok(leased) => leased,
@@ -196,22 +205,19 @@ impl Worker {
                     return Some(tokio::time::Instant::now() + AFTER_FAILURE);
                 }
             };
-            drop(slot);
             if leased.is_empty() {
                 return self.next_due().await;
             }
             for leased in leased {
-                let Some(slot) = self.slot(stop).await else {
-                    self.hand_back(leased.id).await;
-                    continue;
-                };
-                let worker = Arc::clone(self);
+                let room = self.room(leased.request.body.len()).await;
+                let (worker, slot) = (Arc::clone(self), self.slot().await);
                 self.tasks.spawn(async move {
                     worker.attempt_leased(leased).await;
-                    drop(slot);
+                    drop((slot, room));
                 });
             }
         }
+        None
     }
 
     async fn next_due(&self) -> Option<tokio::time::Instant> {
@@ -225,16 +231,6 @@ impl Worker {
                 self.report("when something is due", &error);
                 Some(tokio::time::Instant::now() + AFTER_FAILURE)
             }
-        }
-    }
-
-    async fn give_back(&self, queued: Queued) {
-        self.hand_back(queued.held.id).await;
-    }
-
-    async fn hand_back(&self, id: crate::model::ids::DeliveryId) {
-        if let Err(error) = self.journal().hand_back(vec![id]).await {
-            self.report("a delivery that is given back", &error);
         }
     }
 

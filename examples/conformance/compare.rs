@@ -54,43 +54,6 @@ pub(crate) fn headers(case: &Case) -> Headers {
     headers
 }
 
-/// JSON as Go's decoder reads it: bytes that are no text, and halves of
-/// surrogate pairs, become U+FFFD.
-pub(crate) fn go_json(bytes: &[u8]) -> Result<Value, String> {
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
-    }
-    serde_json::from_str(&without_lone_surrogates(&text)).map_err(|error| error.to_string())
-}
-
-fn without_lone_surrogates(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
-        out.push_str(before);
-        let unit = |from: usize| {
-            let digits = escape.get(from..from + 6)?.strip_prefix("\\u")?;
-            u32::from_str_radix(digits, 16).ok()
-        };
-        let length = match (unit(0), unit(6)) {
-            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => 12,
-            (Some(0xd800..0xe000), _) => {
-                out.push('\u{fffd}');
-                rest = &escape[6..];
-                continue;
-            }
-            // The character behind a backslash is never looked at by itself.
-            _ => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
-        };
-        out.push_str(&escape[..length]);
-        rest = &escape[length..];
-    }
-    out + rest
-}
-
 /// Deep equality with numbers as IEEE doubles.
 pub(crate) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::request::Parts;
+use axum::http::request;
 use axum::http::{HeaderMap, Method, Response};
 use axum::routing::any;
 use tokio::time::timeout;
@@ -33,8 +33,14 @@ use super::limits::{JUDGED_ASIDE_FROM, Limits};
 use super::respond::{answer, journal_reason, refusal};
 use super::route::{Target, request_url, target};
 
-/// Everything that answering a request takes.
+/// Answers requests.
 pub struct Ingress {
+    parts: Parts,
+    floods: Floods,
+}
+
+/// Everything that answering a request takes.
+pub struct Parts {
     /// The bounds.
     pub limits: Limits,
     /// What is in force.
@@ -53,37 +59,14 @@ pub struct Ingress {
     pub default_listener: Option<String>,
     /// Owns the tasks that finish what a sender who hangs up has begun.
     pub tasks: TaskTracker,
-    floods: Floods,
 }
 
 impl Ingress {
     /// An ingress with these parts.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of the gateway, named where they are wired"
-    )]
-    pub fn new(
-        limits: Limits,
-        catalog: Arc<Catalog>,
-        secrets: Arc<dyn Secrets>,
-        gate: Arc<Gate>,
-        worker: Arc<Worker>,
-        metrics: Arc<Metrics>,
-        budget: Budget,
-        default_listener: Option<String>,
-        tasks: TaskTracker,
-    ) -> Arc<Self> {
+    pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
-            floods: Floods::new(limits.refusals_per_second),
-            limits,
-            catalog,
-            secrets,
-            gate,
-            worker,
-            metrics,
-            budget,
-            default_listener,
-            tasks,
+            floods: Floods::new(parts.limits.refusals_per_second),
+            parts,
         })
     }
 }
@@ -110,7 +93,7 @@ async fn handle(State(ingress): State<Arc<Ingress>>, request: Request) -> Respon
         bytes: 0,
     };
     let fresh = EventId(exchange.fresh);
-    let limit = ingress.limits.total_time;
+    let limit = ingress.parts.limits.total_time;
     let answered = timeout(limit, ingress.exchange(request, &mut exchange)).await;
     let (response, event, listener, reason) = match answered {
         Ok(Ok(answered)) => answered,
@@ -128,7 +111,7 @@ async fn handle(State(ingress): State<Arc<Ingress>>, request: Request) -> Respon
         bytes: exchange.bytes,
         took: exchange.began.elapsed(),
     };
-    happening.emit(&ingress.metrics);
+    happening.emit(&ingress.parts.metrics);
     response
 }
 
@@ -152,7 +135,8 @@ impl Ingress {
         if head.method != Method::POST {
             return Err(refuse(Reason::MethodNotAllowed));
         }
-        let received = body::read(&head.headers, body, &self.limits, &self.budget).await;
+        let received =
+            body::read(&head.headers, body, &self.parts.limits, &self.parts.budget).await;
         let Received { bytes, share } = received.map_err(refuse)?;
         exchange.bytes = bytes.len();
         let raw = RawEvent {
@@ -166,6 +150,7 @@ impl Ingress {
         let (ingress, for_task) = (Arc::clone(self), Arc::clone(&listener));
         let fresh = exchange.fresh;
         let admitted = self
+            .parts
             .tasks
             .spawn(async move { ingress.admit(for_task, raw, fresh, share).await })
             .await
@@ -182,15 +167,15 @@ impl Ingress {
         Ok((response, accepted.event, Some(listener), reason))
     }
 
-    fn listener(&self, head: &Parts) -> Option<(Arc<Listener>, String)> {
-        let snapshot = self.catalog.snapshot();
+    fn listener(&self, head: &request::Parts) -> Option<(Arc<Listener>, String)> {
+        let snapshot = self.parts.catalog.snapshot();
         let asked = head.uri.path_and_query().map_or("", |asked| asked.as_str());
         match target(asked) {
             Target::Listener { path, rest } => {
                 Some((Arc::clone(snapshot.listener(path)?), rest.to_owned()))
             }
             Target::Root => {
-                let listener = match &self.default_listener {
+                let listener = match &self.parts.default_listener {
                     Some(path) => snapshot.listener(path)?,
                     None => snapshot.only()?,
                 };
@@ -211,14 +196,15 @@ impl Ingress {
     ) -> Result<Accepted, Reason> {
         let request = raw.clone();
         let mut accepted = if raw.body.len() < JUDGED_ASIDE_FROM {
-            judge(&listener, raw, &*self.secrets, fresh)
+            judge(&listener, raw, &*self.parts.secrets, fresh)
         } else {
-            let (listener, secrets) = (Arc::clone(&listener), Arc::clone(&self.secrets));
+            let (listener, secrets) = (Arc::clone(&listener), Arc::clone(&self.parts.secrets));
             let judging = move || judge(&listener, raw, &*secrets, fresh);
             let judged = tokio::task::spawn_blocking(judging).await;
             judged.map_err(|_| Reason::Internal)?
         };
         let admitted = self
+            .parts
             .gate
             .admit(
                 &mut accepted,
@@ -234,7 +220,7 @@ impl Ingress {
                 what,
                 error: &error,
             }
-            .emit(&self.metrics);
+            .emit(&self.parts.metrics);
             journal_reason(&error)
         })?;
         for judgement in &accepted.judgements {
@@ -246,10 +232,13 @@ impl Ingress {
                 detail: judgement.findings.last().and_then(|f| f.detail.as_deref()),
                 duplicate: judgement.earlier().is_some(),
             };
-            happening.emit(&self.metrics);
+            happening.emit(&self.parts.metrics);
         }
         if !held.is_empty() {
-            self.worker.take(held, share, self.budget.is_tight()).await;
+            self.parts
+                .worker
+                .take(held, share, self.parts.budget.is_tight())
+                .await;
         }
         Ok(accepted)
     }

@@ -42,7 +42,7 @@ use crate::model::secret::Secrets;
 pub use error::{CompileError, ErrorClass, EvalError, MissingSecret, OverlayError, Stage};
 pub use filter::{Filter, FilterOutcome, compile_filter, compile_filters};
 pub use overlay::{Overlay, compile_overlay};
-pub use params::{Params, ParamsError};
+pub use params::Params;
 pub use program::{Program, compile, compile_all};
 
 /// What an expression sees of an event.
@@ -60,10 +60,4 @@ pub struct Scope<'a> {
     pub secrets: &'a dyn Secrets,
     /// The trigger's namespace: the only one that `compareSecret` reads.
     pub namespace: &'a str,
-}
-
-/// Reads JSON text as leniently as Go does: half of a surrogate pair and bytes
-/// that are not UTF-8 become replacement characters.
-pub fn read_json(text: &[u8]) -> Result<Value, serde_json::Error> {
-    functions::read_json(text)
 }

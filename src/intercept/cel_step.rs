@@ -4,13 +4,13 @@ use serde_json::{Map, Value};
 
 use crate::model::event::VerifiedEvent;
 use crate::model::finding::Stop;
-use crate::model::problem::{Problem, field, kind_of};
+use crate::model::problem::Problem;
 use crate::model::secret::SecretKeyRef;
 use crate::model::verdict::{Reason, Verdict};
 
 use super::Surroundings;
 use super::cel::{
-    self, ErrorClass, EvalError, Filter, FilterOutcome, MissingSecret, Overlay, Scope,
+    self, ErrorClass, EvalError, Filter, FilterOutcome, MissingSecret, Overlay, Params, Scope,
 };
 
 /// A compiled `cel` interceptor.
@@ -20,44 +20,26 @@ pub(super) struct CelStep {
     overlays: Vec<Overlay>,
 }
 
-const PARAMS: &str =
-    "`cel` takes `filter`, an expression, and `overlays`, a list of {key, expression}";
-
 impl CelStep {
     /// Compiles the parameters, or says everything that is wrong with them.
     pub(super) fn compile(params: &Map<String, Value>) -> Result<Self, Vec<Problem>> {
+        let params = Params::read(params).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
-        let filter = match field(params, "filter") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(source)) if source.is_empty() => None,
-            Some(Value::String(source)) => cel::compile_filter(source)
-                .map_err(|error| problems.push(Problem::at("/filter", error.to_string())))
-                .ok(),
-            Some(other) => {
-                let message = format!("expected text, got {}; {PARAMS}", kind_of(other));
-                problems.push(Problem::at("/filter", message));
-                None
+        let filter = params.filter.map(|source| cel::compile_filter(&source));
+        let filter = filter.transpose().unwrap_or_else(|error| {
+            problems.push(Problem::at("/filter", error.to_string()));
+            None
+        });
+        let mut overlays = Vec::with_capacity(params.overlays.len());
+        for (index, (key, expression)) in params.overlays.iter().enumerate() {
+            match cel::compile_overlay(key, expression) {
+                Ok(overlay) => overlays.push(overlay),
+                Err(error) => {
+                    let pointer = format!("/overlays/{index}/expression");
+                    problems.push(Problem::at(pointer, error.to_string()));
+                }
             }
-        };
-        let overlays = match field(params, "overlays") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(items)) => items
-                .iter()
-                .enumerate()
-                .filter_map(|(index, item)| {
-                    overlay(item)
-                        .map_err(|problem| {
-                            problems.push(problem.under(&format!("/overlays/{index}")))
-                        })
-                        .ok()
-                })
-                .collect(),
-            Some(other) => {
-                let message = format!("expected a list, got {}; {PARAMS}", kind_of(other));
-                problems.push(Problem::at("/overlays", message));
-                Vec::new()
-            }
-        };
+        }
         if problems.is_empty() {
             Ok(Self { filter, overlays })
         } else {
@@ -100,23 +82,6 @@ impl CelStep {
     }
 }
 
-fn overlay(item: &Value) -> Result<Overlay, Problem> {
-    let Value::Object(object) = item else {
-        let message = format!("expected {{key, expression}}, got {}", kind_of(item));
-        return Err(Problem::at("", message));
-    };
-    let text = |name: &str| match field(object, name) {
-        Some(Value::String(text)) => Ok(text.as_str()),
-        None | Some(Value::Null) => Ok(""),
-        Some(other) => Err(Problem::at(
-            format!("/{name}"),
-            format!("expected text, got {}", kind_of(other)),
-        )),
-    };
-    cel::compile_overlay(text("key")?, text("expression")?)
-        .map_err(|error| Problem::at("/expression", error.to_string()))
-}
-
 fn decide_filter(
     filter: &Filter,
     scope: &Scope<'_>,
@@ -137,6 +102,7 @@ fn decide_filter(
             let reason = match gap {
                 MissingSecret::NoSecret => Reason::SecretMissing,
                 MissingSecret::NoKey => Reason::SecretKeyMissing,
+                MissingSecret::Empty => Reason::SecretEmpty,
                 MissingSecret::NotSynced => Reason::SecretsNotSynced,
             };
             let detail = Some(format!("waits for secret {secret}"));

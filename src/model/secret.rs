@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The bytes of one key of a Secret. Prints nothing of itself.
@@ -15,7 +17,16 @@ impl SecretValue {
         Self(Arc::new(Zeroizing::new(bytes)))
     }
 
-    /// The bytes, for a comparison or as the key of a MAC; never for a log.
+    /// Whether `presented` is this secret: the one place where secrets are
+    /// compared. The time that it takes tells neither where they differ nor how
+    /// long the secret is, because digests of both are compared.
+    pub fn is(&self, presented: &[u8]) -> bool {
+        let presented = Sha256::digest(presented);
+        let expected = Sha256::digest(self.expose());
+        presented.as_slice().ct_eq(expected.as_slice()).into()
+    }
+
+    /// The bytes, as the key of a MAC or to sign with; never for a log.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -82,5 +93,14 @@ mod tests {
         let value = SecretValue::new(b"hunter2".to_vec());
         assert!(!format!("{value:?}").contains("hunter2"));
         assert_eq!(value.expose(), b"hunter2");
+    }
+
+    #[test]
+    fn only_an_equal_secret_is_the_secret() {
+        let value = SecretValue::new(b"hunter2".to_vec());
+        assert!(value.is(b"hunter2"));
+        for wrong in ["hunter", "hunter22", "Hunter2", ""] {
+            assert!(!value.is(wrong.as_bytes()));
+        }
     }
 }

@@ -90,7 +90,7 @@ pub struct ChangedFiles<'a> {
 }
 
 /// The first of `places` that holds anything, in `body`.
-pub fn find<'a>(body: &'a Value, places: Places) -> Option<&'a Value> {
+pub fn find(body: &Value, places: Places) -> Option<&Value> {
     places.iter().find_map(|keys| {
         keys.iter()
             .try_fold(body, |at, key| at.get(key))
@@ -99,7 +99,7 @@ pub fn find<'a>(body: &'a Value, places: Places) -> Option<&'a Value> {
 }
 
 /// As [`find`], for text.
-pub fn find_str<'a>(body: &'a Value, places: Places) -> Option<&'a str> {
+pub fn find_str(body: &Value, places: Places) -> Option<&str> {
     find(body, places)?.as_str()
 }
 

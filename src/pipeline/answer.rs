@@ -2,7 +2,7 @@
 
 use crate::model::verdict::{Reason, Verdict};
 
-use super::accept::Judgement;
+use super::judge::Judgement;
 
 /// What the sender is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::model::event::RawEvent;
+use crate::model::json;
 use crate::model::verdict::Reason;
 
 /// Parses the body: JSON, or a form whose field `payload` holds JSON, as
@@ -22,12 +23,7 @@ fn object(bytes: &[u8]) -> Result<Value, Reason> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Reason::BodyEmpty);
     }
-    // Go's decoder, which the API has always been read with, replaces what is no UTF-8.
-    let parsed = match std::str::from_utf8(bytes) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_str(&String::from_utf8_lossy(bytes)),
-    };
-    match parsed.map_err(|_| Reason::BodyNotJson)? {
+    match json::read(bytes).map_err(|_| Reason::BodyNotJson)? {
         value @ (Value::Object(_) | Value::Null) => Ok(value),
         _ => Err(Reason::BodyNotObject),
     }

@@ -1,6 +1,6 @@
 //! Starting, being ready, stopping.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use tripline::app::{App, Triggers};
 use tripline::config::Config;
@@ -115,12 +115,16 @@ async fn a_request_that_has_begun_is_answered_before_it_stops() {
     let (first, second) = body.split_at(4);
     let head = format!(
         "POST /default/hook HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: push\r\n\
-         X-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{first}",
+         X-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).unwrap();
-    // Until the gateway has read the head, the connection counts as idle.
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // The gateway asks for the body: the request has begun.
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).unwrap();
+    assert!(asked.starts_with(b"HTTP/1.1 100"));
+    stream.write_all(first.as_bytes()).unwrap();
     let Gateway { folder, app } = gateway;
     let draining = tokio::spawn(app.drain(true));
     let refused = || std::net::TcpStream::connect(address).is_err();

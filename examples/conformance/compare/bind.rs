@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tripline::bind::{self, BindError, BindingParam, BodyView, PathError, Scope};
+use tripline::model::json;
 use tripline::model::params::ParamSpec;
 
 use crate::{Case, Comparison};
@@ -29,7 +30,7 @@ fn outcome(case: &Case) -> Result<Map<String, Value>, &'static str> {
         specs => serde_json::from_value(specs.clone()).expect("templateParams are ParamSpecs"),
     };
     let bytes = super::body(case);
-    let parsed = super::go_json(&bytes);
+    let parsed = json::read(&bytes).map_err(|error| error.to_string());
     let mut headers = super::headers(case);
     // A name without values, which no request has, joins to the empty text.
     for (name, values) in case.input["request"]["headers"]

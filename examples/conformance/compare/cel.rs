@@ -5,6 +5,7 @@ use tripline::intercept::cel::{
     self, CompileError, ErrorClass, FilterOutcome, OverlayError, Params, Scope, Stage,
 };
 use tripline::model::headers::Headers;
+use tripline::model::json;
 use tripline::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
 
 use crate::{Case, Comparison};
@@ -135,7 +136,7 @@ fn read_body(case: &Case) -> Result<Value, Answer> {
     if bytes.is_empty() {
         return Ok(json!({}));
     }
-    match cel::read_json(&bytes) {
+    match json::read(&bytes) {
         Ok(Value::Null) => Ok(json!({})),
         Ok(body) if body.is_object() => Ok(body),
         Ok(_) => Err(Answer::refusal(INVALID_ARGUMENT, "body", "not an object")),

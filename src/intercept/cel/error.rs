@@ -73,6 +73,8 @@ pub enum MissingSecret {
     NoSecret,
     /// The Secret does not have the key.
     NoKey,
+    /// The value is empty.
+    Empty,
     /// Secrets have not been read yet.
     NotSynced,
 }
@@ -130,6 +132,7 @@ pub(crate) fn missing_secret(at: SecretKeyRef, gap: MissingSecret) -> Fault {
     let why = match gap {
         MissingSecret::NoSecret => "there is no such Secret",
         MissingSecret::NoKey => "the Secret does not have this key",
+        MissingSecret::Empty => "the value is empty",
         MissingSecret::NotSynced => "Secrets have not been read yet",
     };
     Box::new(EvalError {

@@ -23,7 +23,6 @@ mod time;
 mod url;
 mod yaml;
 
-pub(super) use json::read as read_json;
 pub(super) use secret::COMPARE_SECRET;
 
 use super::registry::Row;

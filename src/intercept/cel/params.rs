@@ -5,7 +5,8 @@
 //! are passed over, because Go reads them so.
 
 use serde_json::{Map, Value};
-use thiserror::Error;
+
+use crate::model::problem::{Problem, kind_of};
 
 /// What a trigger configures of a `cel` interceptor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,25 +17,17 @@ pub struct Params {
     pub overlays: Vec<(String, String)>,
 }
 
-/// A param that is not of the type it must have.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("failed to parse interceptor params: {found} where {place} must be {expected}")]
-pub struct ParamsError {
-    place: &'static str,
-    expected: &'static str,
-    found: &'static str,
-}
-
 impl Params {
     /// Reads the params.
-    pub fn read(params: &Map<String, Value>) -> Result<Self, ParamsError> {
+    pub fn read(params: &Map<String, Value>) -> Result<Self, Problem> {
         let mut read = Self::default();
         let mut filter = String::new();
         for (name, value) in params {
             if name.eq_ignore_ascii_case("filter") {
-                set_text(&mut filter, "filter", value)?;
+                set_text(&mut filter, value).map_err(|problem| problem.under("/filter"))?;
             } else if name.eq_ignore_ascii_case("overlays") {
-                read.overlays = read_overlays(value)?;
+                read.overlays =
+                    read_overlays(value).map_err(|problem| problem.under("/overlays"))?;
             }
         }
         read.filter = (!filter.is_empty()).then_some(filter);
@@ -42,57 +35,51 @@ impl Params {
     }
 }
 
-fn read_overlays(value: &Value) -> Result<Vec<(String, String)>, ParamsError> {
+fn read_overlays(value: &Value) -> Result<Vec<(String, String)>, Problem> {
     match value {
         Value::Null => Ok(Vec::new()),
-        Value::Array(items) => items.iter().map(read_overlay).collect(),
-        other => Err(mismatch("overlays", "a list", other)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| {
+                read_overlay(item).map_err(|problem| problem.under(&format!("/{index}")))
+            })
+            .collect(),
+        other => Err(mismatch("a list of {key, expression}", other)),
     }
 }
 
-fn read_overlay(value: &Value) -> Result<(String, String), ParamsError> {
+fn read_overlay(value: &Value) -> Result<(String, String), Problem> {
     let mut overlay = (String::new(), String::new());
     let fields = match value {
         Value::Null => return Ok(overlay),
         Value::Object(fields) => fields,
-        other => return Err(mismatch("an overlay", "an object", other)),
+        other => return Err(mismatch("{key, expression}", other)),
     };
     for (name, value) in fields {
         if name.eq_ignore_ascii_case("key") {
-            set_text(&mut overlay.0, "key", value)?;
+            set_text(&mut overlay.0, value).map_err(|problem| problem.under("/key"))?;
         } else if name.eq_ignore_ascii_case("expression") {
-            set_text(&mut overlay.1, "expression", value)?;
+            set_text(&mut overlay.1, value).map_err(|problem| problem.under("/expression"))?;
         }
     }
     Ok(overlay)
 }
 
 /// Null leaves what was there.
-fn set_text(into: &mut String, place: &'static str, value: &Value) -> Result<(), ParamsError> {
+fn set_text(into: &mut String, value: &Value) -> Result<(), Problem> {
     match value {
         Value::Null => Ok(()),
         Value::String(text) => {
             text.clone_into(into);
             Ok(())
         }
-        other => Err(mismatch(place, "text", other)),
+        other => Err(mismatch("text", other)),
     }
 }
 
-fn mismatch(place: &'static str, expected: &'static str, found: &Value) -> ParamsError {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    };
-    ParamsError {
-        place,
-        expected,
-        found,
-    }
+fn mismatch(expected: &str, found: &Value) -> Problem {
+    Problem::at("", format!("expected {expected}, got {}", kind_of(found)))
 }
 
 #[cfg(test)]
@@ -101,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    fn read(params: Value) -> Result<Params, ParamsError> {
+    fn read(params: Value) -> Result<Params, Problem> {
         Params::read(params.as_object().expect("an object"))
     }
 
@@ -126,14 +113,18 @@ mod tests {
 
     #[test]
     fn params_of_other_types_are_refused() {
-        for params in [
-            json!({"filter": ["true"]}),
-            json!({"overlays": {"key": "a"}}),
-            json!({"overlays": [1]}),
-            json!({"overlays": [{"key": 1}]}),
-            json!({"overlays": [{"expression": 1}]}),
+        for (params, place) in [
+            (json!({"filter": ["true"]}), "/filter"),
+            (json!({"overlays": {"key": "a"}}), "/overlays"),
+            (json!({"overlays": [null, 1]}), "/overlays/1"),
+            (json!({"overlays": [{"key": 1}]}), "/overlays/0/key"),
+            (
+                json!({"overlays": [{"expression": 1}]}),
+                "/overlays/0/expression",
+            ),
         ] {
-            assert!(read(params.clone()).is_err(), "{params}");
+            let problem = read(params.clone()).expect_err("a mistake");
+            assert_eq!(problem.pointer, place, "{params}");
         }
     }
 }

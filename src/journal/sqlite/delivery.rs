@@ -10,6 +10,9 @@ use crate::journal::{Attempt, Counts, DeliveryView, JournalError, Leased, Record
 use crate::model::ids::{DeliveryId, EventId, ListenerId, Revision, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
 
+/// Bytes of bodies after which a lease takes no more.
+const LEASE_BYTES: usize = 16 * 1024 * 1024;
+
 /// A value as text for a column.
 pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value)
@@ -124,10 +127,16 @@ pub(super) fn lease(
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![now_ms, limit])?;
-    let mut leased = Vec::new();
+    let (mut leased, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        leased.push(read_leased(row)?);
+        let delivery = read_leased(row)?;
+        bytes += delivery.request.body.len();
+        leased.push(delivery);
+        if bytes >= LEASE_BYTES {
+            break;
+        }
     }
+    drop(rows);
     let mut take =
         connection.prepare_cached("UPDATE deliveries SET state = 'running' WHERE id = ?1")?;
     for delivery in &leased {

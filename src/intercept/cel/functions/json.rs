@@ -1,7 +1,6 @@
 //! `parseJSON`, `marshalJSON` and `json.encode`, with Go's reading and
 //! spelling of JSON.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde_json::Value as Json;
@@ -13,6 +12,7 @@ use crate::intercept::cel::error::{ErrorClass, Fault, fault, no_overload};
 use crate::intercept::cel::meter::Meter;
 use crate::intercept::cel::registry::{Context, Row, row};
 use crate::intercept::cel::value::{Key, Map, Text, Value};
+use crate::model::json;
 
 pub(super) const TABLE: &[Row] = &[
     row("parseJSON", "string.() -> map(string, dyn)", parse),
@@ -20,52 +20,6 @@ pub(super) const TABLE: &[Row] = &[
     row("marshalJSON", "list(dyn).() -> string", marshal),
     row("json.encode", "(dyn) -> string", marshal),
 ];
-
-/// Reads JSON as Go does: half of a surrogate pair and bytes that are not
-/// UTF-8 become replacement characters instead of errors.
-pub(in crate::intercept::cel) fn read(text: &[u8]) -> Result<Json, serde_json::Error> {
-    let strict = serde_json::from_slice(text);
-    if strict.is_ok() {
-        return strict;
-    }
-    let text = Text::of_bytes(text.to_vec());
-    serde_json::from_str(&mend_surrogates(&text.lossy()))
-}
-
-/// Replaces `\ud800`-like escapes that have no counterpart.
-fn mend_surrogates(text: &str) -> Cow<'_, str> {
-    let mut mended = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
-        mended.push_str(before);
-        let length = match (surrogate(escape), escape.get(6..).and_then(surrogate)) {
-            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
-            (Some(_), _) => {
-                mended.push('\u{fffd}');
-                rest = &escape[6..];
-                continue;
-            }
-            // The character that is escaped must not be read as a backslash.
-            (None, _) => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
-        };
-        let (kept, after) = escape.split_at(length);
-        mended.push_str(kept);
-        rest = after;
-    }
-    if mended.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    mended.push_str(rest);
-    Cow::Owned(mended)
-}
-
-/// The code of an escape that is half of a surrogate pair.
-fn surrogate(escape: &str) -> Option<u32> {
-    let digits = escape.strip_prefix("\\u")?.get(..4)?;
-    let code = u32::from_str_radix(digits, 16).ok()?;
-    (0xd800..0xe000).contains(&code).then_some(code)
-}
 
 fn parse<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
     let text = string(args, 0)?;
@@ -77,7 +31,7 @@ fn parse<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>,
         )
     };
     // Errors of serde_json name places in the text, and none of it.
-    let json = read(text.as_bytes()).map_err(|error| failed(error.to_string()))?;
+    let json = json::read(text.as_bytes()).map_err(|error| failed(error.to_string()))?;
     object(&json, context.meter)?.ok_or_else(|| failed("not a JSON object".to_owned()))
 }
 
@@ -192,31 +146,6 @@ mod tests {
 
     use super::*;
     use crate::intercept::cel::testing::{check_failures, check_values};
-
-    #[test]
-    fn json_is_read_as_leniently_as_in_go() {
-        for (text, expected) in [
-            (&br#"{"a":"\ud800"}"#[..], json!({"a": "\u{fffd}"})),
-            (
-                br#"{"a":"\ud800\ud83d\ude00\udc00x"}"#,
-                json!({"a": "\u{fffd}😀\u{fffd}x"}),
-            ),
-            (br#"{"a":"\\ud800"}"#, json!({"a": "\\ud800"})),
-            (b"{\"a\":\"\xff\xc3\xa9\"}", json!({"a": "\u{fffd}é"})),
-            (br#"{"a":1,"a":2}"#, json!({"a": 2})),
-        ] {
-            assert_eq!(read(text).expect("valid for Go"), expected);
-        }
-        for text in [
-            &b"{"[..],
-            b"{'a':1}",
-            b"\xef\xbb\xbf{}",
-            b"{\"a\":1e999}",
-            b"{} {}",
-        ] {
-            assert!(read(text).is_err());
-        }
-    }
 
     #[test]
     fn documents_are_objects_and_their_numbers_doubles() {

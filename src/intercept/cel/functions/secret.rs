@@ -1,7 +1,5 @@
 //! `compareSecret`.
 
-use subtle::ConstantTimeEq;
-
 use super::arguments::{string, text};
 use crate::intercept::cel::error::{Fault, MissingSecret, missing_secret};
 use crate::intercept::cel::registry::{Context, Row, row};
@@ -32,9 +30,9 @@ fn compare<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v
     let given = text(args, 0)?.as_bytes();
     context.meter.walk(given.len())?;
     let gap = match context.secrets.find(&at) {
-        SecretLookup::Found(secret) => {
-            return Ok(Value::Bool(given.ct_eq(secret.expose()).into()));
-        }
+        // An empty one would let everybody in who sends nothing.
+        SecretLookup::Found(secret) if secret.expose().is_empty() => MissingSecret::Empty,
+        SecretLookup::Found(secret) => return Ok(Value::Bool(secret.is(given))),
         SecretLookup::NoSecret => MissingSecret::NoSecret,
         SecretLookup::NoKey => MissingSecret::NoKey,
         SecretLookup::NotSynced => MissingSecret::NotSynced,
