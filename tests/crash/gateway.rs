@@ -169,7 +169,10 @@ pub(crate) fn connect(address: SocketAddr) -> Option<TcpStream> {
 /// The marks of all objects, one entry a file.
 pub(crate) fn marks(folder: &Path) -> Result<Vec<String>, Failed> {
     let mut marks = Vec::new();
-    for file in files(&folder.join("out/default/ConfigMap"))? {
+    for file in files(folder)? {
+        if is_part(&file) {
+            continue;
+        }
         let text = std::fs::read_to_string(&file)?;
         let mark = text
             .lines()
@@ -180,8 +183,21 @@ pub(crate) fn marks(folder: &Path) -> Result<Vec<String>, Failed> {
     Ok(marks)
 }
 
+/// Files that an attempt has begun and not finished.
+pub(crate) fn parts(folder: &Path) -> Result<Vec<PathBuf>, Failed> {
+    Ok(files(folder)?
+        .into_iter()
+        .filter(|file| is_part(file))
+        .collect())
+}
+
+fn is_part(file: &Path) -> bool {
+    file.extension()
+        .is_some_and(|extension| extension == "part")
+}
+
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Failed> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
+    let Ok(entries) = std::fs::read_dir(folder.join("out/default/ConfigMap")) else {
         return Ok(Vec::new());
     };
     let mut files = Vec::new();

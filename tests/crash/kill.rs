@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 
-use super::gateway::{Gateway, PATIENCE, connect, marks, prepare, push};
+use super::gateway::{Gateway, PATIENCE, connect, marks, parts, prepare, push};
 
 const KILLS: usize = 10;
 
@@ -66,6 +66,10 @@ pub(crate) fn ten_kills_under_load() -> Result<(), Failed> {
         Failed::from(format!("{message} (TRIPLINE_CRASH_SEED={seed})"))
     });
     last.stop()?;
+    let left_over = parts(folder.path())?;
+    if !left_over.is_empty() {
+        return Err(format!("left over: {left_over:?}").into());
+    }
     println!("{KILLS} kills, {} events answered 202", accepted.len());
     result
 }
