@@ -43,15 +43,8 @@ pub(crate) fn body(case: &Case) -> Vec<u8> {
 
 /// The header map of `input.request`, names exactly as recorded.
 pub(crate) fn headers(case: &Case) -> Headers {
-    let mut headers = Headers::new();
-    if let Some(map) = case.input["request"]["headers"].as_object() {
-        for (name, values) in map {
-            for value in values.as_array().into_iter().flatten() {
-                headers.append_exact(name.clone(), value.as_str().unwrap_or_default());
-            }
-        }
-    }
-    headers
+    let headers = case.input["request"].get("headers").cloned();
+    serde_json::from_value(headers.unwrap_or_default()).unwrap_or_default()
 }
 
 /// Deep equality with numbers as IEEE doubles.

@@ -1,0 +1,41 @@
+# Recipes for people; `.ci/run` is the gate.
+
+default:
+    @just --list
+
+# Everything that must hold before a change lands.
+gate:
+    .ci/run
+
+# The tests, as the README promises.
+test:
+    cargo test
+
+# Format and lints.
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+
+# Write the documents anew that are made from the code.
+docs:
+    UPDATE_DOCS=1 cargo test --test it docs
+
+# Look at what changed in the objects that shipped triggers make, and take it over.
+golden:
+    INSTA_UPDATE=always cargo test --test it shipped
+
+# Kill the gateway for a while: ROUNDS times the suite.
+crash-long rounds='20':
+    for round in $(seq {{rounds}}); do cargo test --test programs crash::every_202_ends || exit 1; done
+
+# What the gateway costs, beside a bare server.
+bench:
+    cargo bench --bench gateway
+
+# Recorded cases of Tekton Triggers: a folder of *.jsonl files.
+conformance cases:
+    cargo run --release --example conformance -- --allow examples/conformance/allow.txt {{cases}}
+
+# Licences, advisories and duplicate dependencies; needs cargo-deny.
+deny:
+    cargo deny check
