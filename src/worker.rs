@@ -17,7 +17,7 @@ use crate::act::Action;
 use crate::catalog::Catalog;
 use crate::clock::unix_ms;
 use crate::journal::progress::RetryPolicy;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Done, Journal, JournalError};
 use crate::model::secret::Secrets;
 use crate::pipeline::{Gate, Held};
 use crate::telemetry::Metrics;
@@ -122,13 +122,13 @@ impl Worker {
                 back.push(id);
             }
         }
-        if back.is_empty() {
-            return;
+        if !back.is_empty() {
+            self.write_down("a delivery that is given back", || {
+                self.journal().hand_back(back.clone())
+            })
+            .await;
+            self.wake.notify_one();
         }
-        if let Err(error) = self.journal().hand_back(back).await {
-            self.report("a delivery that is given back", &error);
-        }
-        self.wake.notify_one();
     }
 
     /// Works until `stop`, then finishes what it has been given. Whoever cannot
@@ -231,6 +231,18 @@ impl Worker {
                 self.report("when something is due", &error);
                 Some(tokio::time::Instant::now() + AFTER_FAILURE)
             }
+        }
+    }
+
+    /// Writes something down that nobody else will, however long the journal
+    /// cannot be written. Once it is closed, the next start makes up for it.
+    async fn write_down<'j>(&self, what: &'static str, write: impl Fn() -> Done<'j, ()>) {
+        while let Err(error) = write().await {
+            self.report(what, &error);
+            if matches!(error, JournalError::Closed) {
+                return;
+            }
+            tokio::time::sleep(AFTER_FAILURE).await;
         }
     }
 

@@ -1,7 +1,5 @@
 //! One comparison for each kind of case.
 
-mod cel;
-
 use std::path::PathBuf;
 
 use data_encoding::BASE64;
@@ -11,6 +9,8 @@ use tripline::model::headers::Headers;
 use crate::{Case, Comparison};
 
 mod bind;
+mod cel;
+mod example;
 mod render;
 
 /// Compares one case, or says that its kind is not compared yet.
@@ -19,6 +19,7 @@ pub(crate) fn compare(case: &Case) -> Comparison {
         "bind" => bind::compare(case),
         "render" => render::compare(case),
         "cel" => cel::compare(case),
+        "example" => example::compare(case),
         _ => Comparison::NotCompared,
     }
 }

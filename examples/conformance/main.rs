@@ -151,7 +151,7 @@ fn read_allowed(file: &Path) -> Result<HashMap<String, String>, String> {
 }
 
 fn read_cases(paths: &[PathBuf]) -> Result<Vec<Case>, String> {
-    let mut files = Vec::new();
+    let (mut files, mut examples) = (Vec::new(), Vec::new());
     for path in paths {
         if path.is_dir() {
             let entries =
@@ -162,6 +162,7 @@ fn read_cases(paths: &[PathBuf]) -> Result<Vec<Case>, String> {
                 .collect();
             inside.sort();
             files.extend(inside);
+            examples.extend(read_examples(&path.join("examples"))?);
         } else {
             files.push(path.clone());
         }
@@ -178,5 +179,35 @@ fn read_cases(paths: &[PathBuf]) -> Result<Vec<Case>, String> {
             cases.push(case);
         }
     }
+    cases.append(&mut examples);
+    Ok(cases)
+}
+
+/// Whole examples: a folder each, with manifests, a request, and what came of
+/// it.
+fn read_examples(folder: &Path) -> Result<Vec<Case>, String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(Vec::new());
+    };
+    let mut cases = Vec::new();
+    for entry in entries {
+        let path = entry
+            .map_err(|e| format!("{}: {e}", folder.display()))?
+            .path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = path.join("expected.json");
+        let text =
+            std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        cases.push(Case {
+            id: name.clone().into_owned(),
+            kind: "example".into(),
+            category: name.into_owned(),
+            input: path.display().to_string().into(),
+            expected: serde_json::from_str(&text)
+                .map_err(|e| format!("{}: {e}", file.display()))?,
+            bodies: PathBuf::new(),
+        });
+    }
+    cases.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(cases)
 }

@@ -75,6 +75,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::SinkUnavailable
         | Reason::RetriesExhausted
         | Reason::Duplicate
+        | Reason::RecordUnreadable
         | Reason::TriggerMissing
         | Reason::TriggerDeleted
         | Reason::DeferredExpired => StatusCode::ACCEPTED,

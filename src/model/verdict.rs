@@ -204,6 +204,7 @@ reasons! {
     RetriesExhausted "retries_exhausted" "The sink did not take the resource within the longest time for retries.",
     // journal
     Duplicate "duplicate" "This delivery was accepted before.",
+    RecordUnreadable "record_unreadable" "The journal's record of the delivery cannot be read.",
     TriggerMissing "trigger_missing" "The configuration does not have the trigger; the delivery waits for it to come back.",
     TriggerDeleted "trigger_deleted" "The trigger was deleted before the delivery was done.",
     DeferredExpired "deferred_expired" "What the event waited for did not come in time.",

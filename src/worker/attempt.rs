@@ -143,11 +143,10 @@ impl Worker {
             age: Duration::from_millis(u64::try_from(age).unwrap_or_default()),
         };
         happening.emit(&self.parts.metrics);
-        if let Err(error) = self.journal().record(subject.id, attempt, progress).await {
-            // The delivery stays as it is on disk; after a restart it is
-            // performed again, which changes nothing.
-            self.report("what became of a delivery", &error);
-        }
+        self.write_down("what became of a delivery", || {
+            self.journal().record(subject.id, attempt.clone(), progress)
+        })
+        .await;
         if progress.state == DeliveryState::Retrying {
             self.wake.notify_one();
         }

@@ -127,22 +127,37 @@ pub(super) fn lease(
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![now_ms, limit])?;
-    let (mut leased, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
-        let delivery = read_leased(row)?;
-        bytes += delivery.request.body.len();
-        leased.push(delivery);
-        if bytes >= LEASE_BYTES {
-            break;
+    let (mut leased, mut unreadable, mut bytes) = (Vec::new(), Vec::new(), 0);
+    while bytes < LEASE_BYTES
+        && let Some(row) = rows.next()?
+    {
+        match read_leased(row) {
+            Ok(delivery) => {
+                bytes += delivery.request.body.len();
+                leased.push(delivery);
+            }
+            Err(JournalError::Record { id, .. }) => unreadable.push(id),
+            Err(error) => return Err(error),
         }
     }
     drop(rows);
+    // One that cannot be read must not keep the others from being performed.
+    bury(connection, &unreadable)?;
     let mut take =
         connection.prepare_cached("UPDATE deliveries SET state = 'running' WHERE id = ?1")?;
     for delivery in &leased {
         take.execute(params![delivery.id.0])?;
     }
     Ok(leased)
+}
+
+fn bury(connection: &Connection, ids: &[i64]) -> Result<(), JournalError> {
+    let mut statement = connection
+        .prepare_cached("UPDATE deliveries SET state = 'dead', reason = ?2 WHERE id = ?1")?;
+    for id in ids {
+        statement.execute(params![id, Reason::RecordUnreadable.code()])?;
+    }
+    Ok(())
 }
 
 /// The deliveries of an event.

@@ -385,3 +385,32 @@ async fn a_closed_journal_says_so() {
     let late = fixture.journal.accept(event(1, None, 0, &["t1"])).await;
     assert!(matches!(late, Err(JournalError::Closed)));
 }
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_does_not_hide_the_others() {
+    let fixture = Fixture::new();
+    fixture
+        .journal
+        .accept(event(1, None, 0, &["t1"]))
+        .await
+        .unwrap();
+    fixture
+        .journal
+        .accept(event(2, None, 0, &["t1"]))
+        .await
+        .unwrap();
+    fixture.journal.close().await.unwrap();
+    let Fixture { folder, journal } = fixture;
+    drop(journal);
+    let connection = Connection::open(folder.path().join("journal.db")).unwrap();
+    connection
+        .execute("UPDATE deliveries SET extensions = 'torn' WHERE id = 1", [])
+        .unwrap();
+    drop(connection);
+    let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+    let leased = journal.lease(1, 9).await.unwrap();
+    assert_eq!(leased.len(), 1);
+    let counts = journal.counts().await.unwrap();
+    let expected = [(DeliveryState::Dead, 1), (DeliveryState::Running, 1)];
+    assert_eq!(counts.deliveries, expected);
+}
