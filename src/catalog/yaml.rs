@@ -230,6 +230,7 @@ impl<'t, I: serde_saphyr::granit_parser::BorrowedInput<'t>> Walk<'t, I> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -280,6 +281,18 @@ mod tests {
                 Place { line, column },
                 "{pointer}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in "([a-c]: |- |---\n|\\{|\\}|\\[|\\]|,|\"|'|&a |\\*a|!!str |\\|\n|>-\n|#|\t|\n|  |é|[0-9]|~){0,60}") {
+            for document in documents(&text) {
+                for pointer in ["", "/a", "/a/0/b", "/c/~1/~0"] {
+                    let place = document.locate(pointer);
+                    prop_assert!(place.line >= document.first_line && place.column >= 1);
+                }
+            }
         }
     }
 }

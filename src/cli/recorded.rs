@@ -67,6 +67,8 @@ fn body<'a>(rest: &'a [u8], headers: &Headers) -> Result<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -107,6 +109,15 @@ mod tests {
         ] {
             let error = format!("{:#}", parse(text.as_bytes()).unwrap_err());
             assert!(error.contains(expected), "{text:?}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_breaks_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let head = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n";
+            let _ = parse(&bytes);
+            let _ = parse(&[&head[..], &bytes].concat());
         }
     }
 }

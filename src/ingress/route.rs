@@ -50,6 +50,8 @@ pub fn request_url(rest: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -74,6 +76,16 @@ mod tests {
         assert_eq!(target("/?x=1"), Target::Root);
         for nowhere in ["/ci", "/ci/", "//github", "*", "", "ci/github"] {
             assert_eq!(target(nowhere), Target::Nowhere, "{nowhere}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_target_breaks_the_router(asked in "[/?a.%é#]{0,12}") {
+            if let Target::Listener { path, rest } = target(&asked) {
+                prop_assert_eq!(format!("/{path}{rest}"), asked.as_str());
+                prop_assert!(request_url(rest).starts_with('/'));
+            }
         }
     }
 }
