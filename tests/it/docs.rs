@@ -11,9 +11,13 @@ fn check(path: &str, wanted: &str) {
         std::fs::write(path, wanted).unwrap();
     }
     let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(
-        written, wanted,
-        "{path} is out of date: run UPDATE_DOCS=1 cargo test"
+    let differs = written
+        .lines()
+        .zip(wanted.lines())
+        .find(|(written, wanted)| written != wanted);
+    assert!(
+        written == wanted,
+        "{path} is out of date, first at {differs:?}: run UPDATE_DOCS=1 cargo test"
     );
 }
 
