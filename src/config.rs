@@ -4,6 +4,7 @@
 //! In: a file, the environment. Out: settings that have been checked. Unknown
 //! keys are errors that name the key.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -240,6 +241,7 @@ impl Config {
             None => File::new(DEFAULT_FILE, FileFormat::Yaml).required(false),
         };
         let environment = Environment::with_prefix("TRIPLINE")
+            .source(Some(settings_of(std::env::vars())))
             .prefix_separator("_")
             .separator("__")
             .convert_case(config::Case::Camel)
@@ -344,6 +346,27 @@ impl Config {
     }
 }
 
+/// The variables that are settings. Kubernetes puts others beside them: a
+/// Service called `tripline` gives every pod `TRIPLINE_SERVICE_HOST`,
+/// `TRIPLINE_PORT_8080_TCP_ADDR` and more.
+fn settings_of(variables: impl Iterator<Item = (String, String)>) -> HashMap<String, String> {
+    let is_link = |name: &str| {
+        let port = name.rsplit_once("_PORT").map(|(_, rest)| rest);
+        let numbered = |rest: &str| {
+            let digits = rest.strip_prefix('_').unwrap_or_default();
+            digits.starts_with(|c: char| c.is_ascii_digit())
+        };
+        name.ends_with("_SERVICE_HOST")
+            || name.contains("_SERVICE_PORT")
+            || port.is_some_and(|rest| rest.is_empty() || numbered(rest))
+            // TRIPLINE_PORT_8080_TCP_PORT
+            || (name.contains("_PORT_") && name.ends_with("_PORT"))
+    };
+    variables
+        .filter(|(name, _)| name.starts_with("TRIPLINE_") && !is_link(name))
+        .collect()
+}
+
 /// A time such as `10s`, `5m` or `1h30m`.
 fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -385,6 +408,29 @@ mod tests {
             config.journal_path().unwrap(),
             Path::new(".tripline/journal.db")
         );
+    }
+
+    #[test]
+    fn links_to_services_are_no_settings() {
+        let names = [
+            "TRIPLINE_SINK",
+            "TRIPLINE_ADMIN__TOKEN_FILE",
+            "TRIPLINE_SERVICE_HOST",
+            "TRIPLINE_SERVICE_PORT",
+            "TRIPLINE_SERVICE_PORT_HTTP",
+            "TRIPLINE_PORT",
+            "TRIPLINE_PORT_8080_TCP",
+            "TRIPLINE_PORT_8080_TCP_ADDR",
+            "TRIPLINE_PORT_8080_TCP_PORT",
+            "TRIPLINE_ADMIN_SERVICE_HOST",
+            "PATH",
+        ];
+        let variables = names
+            .iter()
+            .map(|name| ((*name).to_owned(), "x".to_owned()));
+        let mut kept: Vec<String> = settings_of(variables).into_keys().collect();
+        kept.sort();
+        assert_eq!(kept, ["TRIPLINE_ADMIN__TOKEN_FILE", "TRIPLINE_SINK"]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(crate) fn ten_kills_under_load() -> Result<(), Failed> {
     let last = Gateway::start(folder.path(), &[])?;
     let result = wait_for_all(folder.path(), &accepted).map_err(|error| {
         let message = error.message().unwrap_or_default().to_owned();
-        Failed::from(format!("{message} (TRIPLINE_CRASH_SEED={seed})"))
+        Failed::from(format!("{message} (CRASH_SEED={seed})"))
     });
     last.stop()?;
     let left_over = parts(folder.path())?;
@@ -125,7 +125,7 @@ fn send(load: &Load) {
 }
 
 fn seed() -> u64 {
-    let given = std::env::var("TRIPLINE_CRASH_SEED").ok();
+    let given = std::env::var("CRASH_SEED").ok();
     given.and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.map_or(1, |now| now.as_nanos() as u64 | 1)
