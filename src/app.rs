@@ -19,9 +19,9 @@ use crate::console::{Admin, Health};
 use crate::ingress::{self, Budget, Ingress, router};
 use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{Journal, Quota};
+use crate::journal::{Journal, Quota, Quotas};
 use crate::pipeline::Gate;
-use crate::secrets::SecretStore;
+use crate::secrets::{SecretSet, SecretStore};
 use crate::telemetry::Metrics;
 use crate::worker::{self, Worker};
 
@@ -87,7 +87,6 @@ impl App {
         let mut reloader = shared.reloader(&config, triggers);
         let watch = reloader.watch()?;
         reloader.reload();
-        shared.health.loaded();
         let admitting = TaskTracker::new();
         let ingress = shared.ingress(&config, &worker, &admitting);
         let admin = Admin {
@@ -160,15 +159,21 @@ impl Shared {
         let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
         let journal: Arc<dyn Journal> = Arc::new(opened?);
         let limits = config.ingress_limits();
-        let quota = Quota {
-            events: limits.deferred_events,
-            bytes: limits.deferred_bytes,
+        let quotas = Quotas {
+            verified: Quota {
+                events: limits.waiting_events,
+                bytes: limits.waiting_bytes,
+            },
+            unverified: Quota {
+                events: limits.deferred_events,
+                bytes: limits.deferred_bytes,
+            },
         };
         let metrics = Arc::new(Metrics::default());
         Ok(Self {
-            gate: Arc::new(Gate::new(Arc::clone(&journal), quota)),
+            gate: Arc::new(Gate::new(Arc::clone(&journal), quotas)),
             health: Health::new(Arc::clone(&journal), Arc::clone(&metrics)),
-            catalog: Arc::default(),
+            catalog: Arc::new(Catalog::new(config.limits.deleted_after)),
             secrets: SecretStore::new(),
             metrics,
             journal,
@@ -184,6 +189,7 @@ impl Shared {
             metrics: Arc::clone(&self.metrics),
             policy: RetryPolicy::DEFAULT,
             deferred_for: config.limits.deferred_time,
+            retention: config.retention,
         })
     }
 
@@ -211,9 +217,12 @@ impl Shared {
         Reloader {
             triggers,
             secret_dirs: config.secret_dirs.clone(),
+            default_listener: config.default_listener.clone(),
             loader: Loader::default(),
+            last: SecretSet::default(),
             catalog: Arc::clone(&self.catalog),
             secrets: Arc::clone(&self.secrets),
+            health: Arc::clone(&self.health),
             metrics: Arc::clone(&self.metrics),
         }
     }

@@ -5,8 +5,9 @@
 //! is the only module that knows how the stages' compiled parts make a
 //! trigger.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -38,47 +39,64 @@ const DELETED: usize = 10_000;
 #[derive(Debug)]
 pub struct Catalog {
     snapshot: ArcSwap<Snapshot>,
-    deleted: Mutex<HashSet<(ListenerId, TriggerId)>>,
+    mistakes: ArcSwap<Vec<String>>,
+    /// How long a trigger must have been away to count as deleted.
+    deleted_after: Duration,
+    /// Triggers that have gone away, and when.
+    gone: Mutex<HashMap<(ListenerId, TriggerId), Instant>>,
     changed: watch::Sender<u64>,
 }
 
-impl Default for Catalog {
-    fn default() -> Self {
+impl Catalog {
+    /// A catalogue with nothing in it. Files that are copied, folders that are
+    /// mounted and repositories that are checked out are away for a moment: a
+    /// trigger counts as deleted after `deleted_after`.
+    pub fn new(deleted_after: Duration) -> Self {
         Self {
             snapshot: ArcSwap::default(),
-            deleted: Mutex::default(),
+            mistakes: ArcSwap::default(),
+            deleted_after,
+            gone: Mutex::default(),
             changed: watch::Sender::new(0),
         }
     }
-}
 
-impl Catalog {
     /// What is in force now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
 
-    /// Puts another snapshot in force. Also told of when only secrets have
+    /// What is wrong with the configuration.
+    pub fn mistakes(&self) -> Arc<Vec<String>> {
+        self.mistakes.load_full()
+    }
+
+    /// Puts another snapshot in force, with what is wrong with the
+    /// configuration that it comes from. Also told of when only secrets have
     /// changed.
-    pub fn replace(&self, snapshot: Arc<Snapshot>) {
+    pub fn replace(&self, snapshot: Arc<Snapshot>, mistakes: Vec<String>) {
+        self.mistakes.store(Arc::new(mistakes));
         let before = self.snapshot.swap(Arc::clone(&snapshot));
         let now: HashSet<_> = snapshot.trigger_ids().collect();
-        if let Ok(mut deleted) = self.deleted.lock() {
-            deleted.retain(|id| !now.contains(id));
-            let gone = before.trigger_ids().filter(|id| !now.contains(id));
-            let room = DELETED.saturating_sub(deleted.len());
-            deleted.extend(gone.take(room));
+        if let Ok(mut gone) = self.gone.lock() {
+            gone.retain(|id, _| !now.contains(id));
+            let room = DELETED.saturating_sub(gone.len());
+            let missing = before.trigger_ids().filter(|id| !now.contains(id));
+            let at = Instant::now();
+            gone.extend(missing.take(room).map(|id| (id, at)));
         }
         self.changed.send_modify(|generation| *generation += 1);
     }
 
-    /// Whether the trigger was in force since this process began, and is no
-    /// longer.
+    /// Whether the trigger was in force since this process began, and has not
+    /// been for a while.
     pub fn was_deleted(&self, listener: &ListenerId, trigger: &TriggerId) -> bool {
         let id = (listener.clone(), trigger.clone());
-        self.deleted
-            .lock()
-            .is_ok_and(|deleted| deleted.contains(&id))
+        let gone = self.gone.lock();
+        gone.is_ok_and(|gone| {
+            let since = gone.get(&id);
+            since.is_some_and(|since| since.elapsed() >= self.deleted_after)
+        })
     }
 
     /// Tells of every change from now on.

@@ -14,7 +14,7 @@ use config::{Environment, File, FileFormat};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::ingress::limits::Limits;
-use crate::telemetry::Format;
+use crate::telemetry::{self, Format};
 
 /// Where settings are read from when nobody names a file.
 const DEFAULT_FILE: &str = "tripline.yaml";
@@ -45,6 +45,9 @@ pub struct Config {
     pub sink: String,
     /// `namespace/name` of the listener under `/`.
     pub default_listener: Option<String>,
+    /// How long a delivery is kept that ended well or was cancelled.
+    #[serde(deserialize_with = "span")]
+    pub retention: Duration,
     /// The bounds.
     pub limits: LimitsConfig,
     /// How it stops.
@@ -96,9 +99,14 @@ pub struct LimitsConfig {
     connections: usize,
     deferred_events: usize,
     deferred_bytes: ByteSize,
-    /// How long an event may wait for its verification.
+    waiting_events: usize,
+    waiting_bytes: ByteSize,
+    /// How long an event may wait until somebody can decide on it.
     #[serde(deserialize_with = "span")]
     pub deferred_time: Duration,
+    /// How long a trigger must be gone to count as deleted.
+    #[serde(deserialize_with = "span")]
+    pub deleted_after: Duration,
     refusals_per_second: u32,
 }
 
@@ -136,6 +144,7 @@ impl Default for Config {
             journal: String::new(),
             sink: "dir:out".into(),
             default_listener: None,
+            retention: Duration::from_secs(7 * 24 * 60 * 60),
             limits: LimitsConfig::default(),
             drain: DrainConfig::default(),
             log: LogConfig::default(),
@@ -183,7 +192,10 @@ impl Default for LimitsConfig {
             connections: limits.connections,
             deferred_events: limits.deferred_events,
             deferred_bytes: size(limits.deferred_bytes),
+            waiting_events: limits.waiting_events,
+            waiting_bytes: size(limits.waiting_bytes),
             deferred_time: Duration::from_secs(24 * 60 * 60),
+            deleted_after: Duration::from_secs(60),
             refusals_per_second: limits.refusals_per_second,
         }
     }
@@ -193,7 +205,7 @@ impl Default for DrainConfig {
     fn default() -> Self {
         Self {
             delay: Duration::from_secs(5),
-            grace: Duration::from_secs(25),
+            grace: Duration::from_secs(20),
         }
     }
 }
@@ -277,8 +289,13 @@ impl Config {
         if self.limits.connections == 0 {
             return invalid("limits.connections", "must be at least 1");
         }
+        if let Err(message) = telemetry::parse_level(&self.log.level).map(drop) {
+            return invalid("log.level", &message);
+        }
         self.journal_path()?;
-        self.sink()?;
+        if let Sink::Folder(folder) = self.sink()? {
+            self.check_sink_folder(&folder)?;
+        }
         let reachable = |address: &str| {
             let parsed: Result<SocketAddr, _> = address.parse();
             parsed.map_or(!address.starts_with("localhost:"), |address| {
@@ -292,6 +309,24 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    /// A sink inside a folder of triggers would be read as triggers.
+    fn check_sink_folder(&self, folder: &Path) -> Result<(), ConfigError> {
+        let real = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let folder = real(folder);
+        let within = |path: &&PathBuf| path.is_dir() && folder.starts_with(real(path));
+        match self.triggers.iter().find(within) {
+            None => Ok(()),
+            Some(path) => Err(ConfigError::Invalid {
+                key: "sink",
+                message: format!(
+                    "{} is inside the triggers' folder {}, so that what it gets would be read as triggers; choose one outside",
+                    folder.display(),
+                    path.display()
+                ),
+            }),
+        }
     }
 
     /// The bounds of the ingress.
@@ -309,6 +344,8 @@ impl Config {
             connections: limits.connections,
             deferred_events: limits.deferred_events,
             deferred_bytes: bytes(limits.deferred_bytes),
+            waiting_events: limits.waiting_events,
+            waiting_bytes: bytes(limits.waiting_bytes),
             refusals_per_second: limits.refusals_per_second,
         }
     }

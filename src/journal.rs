@@ -32,10 +32,16 @@ pub type Done<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Se
 
 /// A durable record of deliveries.
 pub trait Journal: Send + Sync {
-    /// Records an event and the deliveries that it causes. When this returns,
-    /// they are durable. Deliveries that were recorded before under the same
-    /// key are told from new ones.
-    fn accept(&self, event: NewEvent) -> Done<'_, Vec<Receipt>>;
+    /// Records a request: the deliveries that it causes, and what of it has to
+    /// wait, where `quotas` have room for that. When this returns, all of it
+    /// is durable. Deliveries that were recorded before under the same key are
+    /// told from new ones.
+    fn admit(
+        &self,
+        event: Option<NewEvent>,
+        waiting: Vec<NewDeferral>,
+        quotas: Quotas,
+    ) -> Done<'_, Admitted>;
 
     /// Records what a delivery will make, before the first effect. When this
     /// returns, it is durable.
@@ -45,8 +51,8 @@ pub trait Journal: Send + Sync {
     fn record(&self, id: DeliveryId, attempt: Attempt, progress: Progress) -> Done<'_, ()>;
 
     /// Takes up to `limit` deliveries that are due at `now_ms` and marks them as
-    /// running.
-    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Vec<Leased>>;
+    /// running. One that cannot be read back is given up.
+    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Lease>;
 
     /// When the next delivery is due, in milliseconds of Unix time.
     fn next_due(&self) -> Done<'_, Option<i64>>;
@@ -54,11 +60,7 @@ pub trait Journal: Send + Sync {
     /// Gives deliveries back that a stopping worker has not begun.
     fn hand_back(&self, ids: Vec<DeliveryId>) -> Done<'_, ()>;
 
-    /// Records an event that cannot be verified yet. When this returns, it is
-    /// durable.
-    fn defer(&self, event: NewDeferral, quota: Quota) -> Done<'_, ()>;
-
-    /// The oldest event after number `after` that waits for verification.
+    /// The oldest event after number `after` that waits.
     fn next_deferred(&self, after: i64) -> Done<'_, Option<Deferral>>;
 
     /// Records what became of a waiting event: the deliveries that it caused
@@ -76,8 +78,13 @@ pub trait Journal: Send + Sync {
     /// How many deliveries stand in each state, and how many events wait.
     fn counts(&self) -> Done<'_, Counts>;
 
-    /// Forgets what is only kept for a time, a little at once: how much it was.
-    fn tidy(&self, now_ms: i64) -> Done<'_, usize>;
+    /// Forgets keys whose time is over at `now_ms`, and deliveries that ended
+    /// well or were cancelled before `ended_before_ms`. A little at once: how
+    /// much it was, 0 where nothing is left to forget.
+    fn tidy(&self, now_ms: i64, ended_before_ms: i64) -> Done<'_, usize>;
+
+    /// Whether it can be written now.
+    fn check(&self) -> Done<'_, ()>;
 
     /// Writes down what can be written down and closes.
     fn close(&self) -> Done<'_, ()>;
@@ -93,8 +100,10 @@ pub struct NewEvent {
     pub rerun_id: EventId,
     /// The listener that it came to.
     pub listener: ListenerId,
-    /// When, in milliseconds of Unix time.
+    /// When it came, in milliseconds of Unix time.
     pub received_ms: i64,
+    /// When it was found to be wanted: later where it had to wait.
+    pub accepted_ms: i64,
     /// What makes it the same event when it comes again, and for how long in
     /// milliseconds.
     pub key: Option<(DeliveryKey, i64)>,
@@ -166,6 +175,15 @@ pub enum Receipt {
     },
 }
 
+/// What became of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// For each delivery, in order.
+    pub receipts: Vec<Receipt>,
+    /// Triggers for which there was no room to wait.
+    pub turned_away: Vec<Vec<TriggerId>>,
+}
+
 /// What a delivery makes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendered {
@@ -186,6 +204,28 @@ pub struct Attempt {
     pub reason: Option<Reason>,
     /// The failure in a sentence.
     pub detail: Option<String>,
+}
+
+/// What a worker gets to work on.
+#[derive(Clone, Debug, Default)]
+pub struct Lease {
+    /// Deliveries, oldest first.
+    pub leased: Vec<Leased>,
+    /// Deliveries that could not be read back.
+    pub buried: Vec<Buried>,
+}
+
+/// A delivery that was given up because it cannot be read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buried {
+    /// Its number.
+    pub id: DeliveryId,
+    /// The event, as far as that can be read.
+    pub event: EventId,
+    /// The trigger, as far as that can be read.
+    pub trigger: TriggerId,
+    /// What is wrong with it.
+    pub message: String,
 }
 
 /// A delivery that somebody works on.
@@ -226,13 +266,17 @@ pub struct DeliveryView {
     pub rendered: Option<Rendered>,
 }
 
-/// An event that cannot be verified yet.
+/// An event that nobody can decide on yet.
 #[derive(Clone, Debug)]
 pub struct NewDeferral {
+    /// The id that its sender was told.
+    pub event: EventId,
     /// The listener.
     pub listener: ListenerId,
     /// The triggers for which it waits.
     pub triggers: Vec<TriggerId>,
+    /// Whether they know who sent it.
+    pub verified: bool,
     /// When it came, in milliseconds of Unix time.
     pub received_ms: i64,
     /// The request, credentials included. They are sealed before they are
@@ -242,6 +286,15 @@ pub struct NewDeferral {
 
 /// How much may wait for one listener.
 #[derive(Clone, Copy, Debug)]
+pub struct Quotas {
+    /// Of senders who are known.
+    pub verified: Quota,
+    /// Of senders who may be anybody.
+    pub unverified: Quota,
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
 pub struct Quota {
     /// Events.
     pub events: usize,
@@ -249,13 +302,15 @@ pub struct Quota {
     pub bytes: usize,
 }
 
-/// An event that waits for its verification.
+/// An event that waits.
 #[derive(Clone, Debug)]
 pub struct Deferral {
     /// Its number.
     pub id: i64,
-    /// The event.
-    pub event: NewDeferral,
+    /// The id that its sender was told.
+    pub event: EventId,
+    /// All of it, or why it cannot be read back.
+    pub waiting: Result<NewDeferral, String>,
 }
 
 /// How much a journal holds.
@@ -308,9 +363,6 @@ pub enum JournalError {
     /// More is waiting to be written than may wait.
     #[error("the journal cannot keep up")]
     Busy,
-    /// Too many events of one listener wait for their verification.
-    #[error("too many unverified events wait for this listener")]
-    Quota,
     /// The journal is closed.
     #[error("the journal is closed")]
     Closed,

@@ -11,6 +11,6 @@ mod judge;
 mod perform;
 
 pub use answer::{Answer, answer};
-pub use gate::{Gate, Settled};
-pub use judge::{Accepted, DEDUPE_WINDOW_MS, Held, Judgement, judge};
+pub use gate::{Acceptance, Gate, Settled};
+pub use judge::{Accepted, Circumstances, Earlier, Held, Judgement, judge};
 pub use perform::{Failure, Work, perform, prepare};

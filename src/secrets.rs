@@ -59,7 +59,7 @@ impl Secrets for SecretStore {
 }
 
 /// Secrets that were read together.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct SecretSet {
     values: Values,
 }
@@ -95,49 +95,91 @@ impl SecretSet {
     /// Adds a folder of secrets: `NAME/KEY` files, or `NAMESPACE/NAME/KEY`. A
     /// line break at the end of a file is its editor's and no part of the
     /// secret. A Secret of the same name from a manifest is replaced.
-    pub fn add_folder(&mut self, folder: &Path) -> Result<(), FolderError> {
-        for (name, path) in subfolders(folder)? {
-            let (files, inner) = children(&path)?;
+    ///
+    /// What cannot be read keeps the value that it has in `last`, and is told.
+    pub fn add_folder(&mut self, folder: &Path, last: &Self) -> Vec<FolderError> {
+        let mut reader = FolderReader {
+            into: &mut self.values,
+            last: &last.values,
+            errors: Vec::new(),
+        };
+        reader.read(folder);
+        reader.errors
+    }
+}
+
+/// Reads one folder, as far as that can be read.
+struct FolderReader<'a> {
+    into: &'a mut Values,
+    last: &'a Values,
+    errors: Vec<FolderError>,
+}
+
+impl FolderReader<'_> {
+    fn read(&mut self, folder: &Path) {
+        let Some((_, folders)) = self.children(folder) else {
+            return self.keep(|_, _| true);
+        };
+        for (name, path) in folders {
+            let Some((files, inner)) = self.children(&path) else {
+                self.keep(|namespace, secret| {
+                    namespace == name || (namespace == DEFAULT_NAMESPACE && secret == name)
+                });
+                continue;
+            };
             if !files.is_empty() {
-                self.add_keys(DEFAULT_NAMESPACE, &name, files)?;
+                self.add(DEFAULT_NAMESPACE, &name, files);
             }
             for (secret, path) in inner {
-                let (files, _) = children(&path)?;
-                self.add_keys(&name, &secret, files)?;
+                match self.children(&path) {
+                    Some((files, _)) => self.add(&name, &secret, files),
+                    None => self.keep(|namespace, kept| namespace == name && kept == secret),
+                }
             }
         }
-        Ok(())
     }
 
-    fn add_keys(
-        &mut self,
-        namespace: &str,
-        name: &str,
-        files: Vec<(String, PathBuf)>,
-    ) -> Result<(), FolderError> {
+    fn add(&mut self, namespace: &str, name: &str, files: Named) {
+        let at = (namespace.to_owned(), name.to_owned());
+        let last = self.last.get(&at);
         let mut keys = HashMap::with_capacity(files.len());
         for (key, path) in files {
-            keys.insert(key, read_value(&path)?);
+            let value = match read_value(&path) {
+                Ok(value) => Some(value),
+                Err(error) => {
+                    self.errors.push(error);
+                    last.and_then(|last| last.get(&key)).cloned()
+                }
+            };
+            keys.extend(value.map(|value| (key, value)));
         }
-        let at = (namespace.to_owned(), name.to_owned());
-        self.values.insert(at, keys);
-        Ok(())
+        self.into.insert(at, keys);
+    }
+
+    fn children(&mut self, folder: &Path) -> Option<(Named, Named)> {
+        let read = children(folder);
+        read.map_err(|error| self.errors.push(error)).ok()
+    }
+
+    /// Keeps what was known of some secrets, by namespace and name.
+    fn keep(&mut self, is_unread: impl Fn(&str, &str) -> bool) {
+        for (at, keys) in self.last {
+            if is_unread(&at.0, &at.1) && !self.into.contains_key(at) {
+                self.into.insert(at.clone(), keys.clone());
+            }
+        }
     }
 }
 
 /// A folder of secrets that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {source}")]
+#[error("{}: {source}", path.display())]
 pub struct FolderError {
     path: PathBuf,
     source: io::Error,
 }
 
 type Named = Vec<(String, PathBuf)>;
-
-fn subfolders(folder: &Path) -> Result<Named, FolderError> {
-    children(folder).map(|(_, folders)| folders)
-}
 
 /// Files and folders directly below `folder`. Hidden ones are left out: a
 /// mounted Secret keeps its older versions there.
@@ -249,7 +291,10 @@ mod tests {
         write("ci/hook/.hidden", "old");
         write("ci/hook/lines", "a\n\n");
         let mut set = SecretSet::default();
-        set.add_folder(root.path()).unwrap();
+        assert!(
+            set.add_folder(root.path(), &SecretSet::default())
+                .is_empty()
+        );
         let store = SecretStore::new();
         store.replace(set);
         assert_eq!(
@@ -270,7 +315,45 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_named() {
         let mut set = SecretSet::default();
-        let error = set.add_folder(Path::new("/nowhere/secrets")).unwrap_err();
-        assert!(error.to_string().starts_with("/nowhere/secrets"), "{error}");
+        let errors = set.add_folder(Path::new("/nowhere/secrets"), &SecretSet::default());
+        assert!(
+            errors[0].to_string().starts_with("/nowhere/secrets"),
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_keeps_its_last_value_and_hides_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            fs::create_dir(root.path().join(name)).unwrap();
+            fs::write(root.path().join(name).join("token"), "one").unwrap();
+        }
+        let mut first = SecretSet::default();
+        assert!(
+            first
+                .add_folder(root.path(), &SecretSet::default())
+                .is_empty()
+        );
+        // A file that is too large, whoever runs this test.
+        fs::write(root.path().join("a/token"), vec![b'x'; 2 << 20]).unwrap();
+        fs::write(root.path().join("b/token"), "two").unwrap();
+        let mut second = SecretSet::default();
+        assert_eq!(second.add_folder(root.path(), &first).len(), 1);
+        fs::remove_dir_all(root.path()).unwrap();
+        let mut third = SecretSet::default();
+        assert_eq!(third.add_folder(root.path(), &second).len(), 1);
+        for set in [second, third] {
+            let store = SecretStore::new();
+            store.replace(set);
+            assert_eq!(
+                found(&store, &at("default", "a", "token")),
+                Some(b"one".into())
+            );
+            assert_eq!(
+                found(&store, &at("default", "b", "token")),
+                Some(b"two".into())
+            );
+        }
     }
 }

@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_ships_loads_without_a_mistake() {
-        let loaded = Loader::default().load(&triggers());
+        let loaded = Loader::default().load(&triggers().into());
         let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
         assert_eq!(shown, Vec::<String>::new());
         assert_eq!(loaded.snapshot.listeners().count(), 3);

@@ -5,8 +5,9 @@
 //! closed sets; what a payload says is never one, and credentials are neither.
 
 pub mod happening;
+mod lines;
 mod log;
 mod metrics;
 
-pub use log::{Format, init};
+pub use log::{Format, init, parse_level};
 pub use metrics::Metrics;

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 
 use crate::model::event::{Proof, RawEvent, SharedEvent, VerifiedEvent};
+use crate::model::headers::Headers;
+use crate::model::ids::ListenerId;
 use crate::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
 use crate::model::verdict::Reason;
 
@@ -107,6 +109,16 @@ impl<'s> Arrival<'s> {
         Verification::Verified(attest(&self.event, proof))
     }
 
+    /// The request itself.
+    pub fn request(&self) -> &RawEvent {
+        self.event.raw()
+    }
+
+    /// The identity that the request will have if it is what it claims.
+    pub fn claimed_identity(&self, listener: &ListenerId) -> Option<Identity> {
+        delivery::claimed(listener, &self.event)
+    }
+
     fn check(&mut self, verifier: &Verifier) -> Result<SecretKeyRef, Verification> {
         let event = Arc::clone(&self.event);
         let raw = event.raw();
@@ -159,10 +171,13 @@ fn share(raw: RawEvent) -> SharedEvent {
 }
 
 /// The headers of a verified request that may be written down: those that
-/// carry credentials are gone.
-pub fn recordable(event: &VerifiedEvent) -> crate::model::headers::Headers {
+/// carry credentials of any sender are gone, and those in `more`.
+pub fn recordable(event: &VerifiedEvent, more: &[String]) -> Headers {
     let mut headers = event.headers().clone();
     for name in registry::credential_headers() {
+        headers.remove(name);
+    }
+    for name in more {
         headers.remove(name);
     }
     headers

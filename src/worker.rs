@@ -27,6 +27,8 @@ mod attempt;
 mod deferred;
 mod revisions;
 
+use deferred::Look;
+
 /// Deliveries that are performed at once.
 const SLOTS: usize = 64;
 
@@ -40,8 +42,8 @@ const LEASED_UNITS: u32 = 64 * 1024;
 /// Bytes that one unit stands for.
 const UNIT: usize = 1024;
 
-/// How often events that wait for their verification are looked at when
-/// nothing seems to have changed, and old keys are forgotten.
+/// How often it is looked whether something has waited, or is kept, for too
+/// long.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long to leave the journal alone after it failed.
@@ -78,8 +80,10 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// How often something is tried.
     pub policy: RetryPolicy,
-    /// How long an event may wait for its verification.
+    /// How long an event may wait until somebody can decide on it.
     pub deferred_for: Duration,
+    /// How long a delivery is kept that ended well or was cancelled.
+    pub retention: Duration,
 }
 
 struct Queued {
@@ -106,10 +110,10 @@ impl Worker {
         (Arc::new(worker), Queue(queued))
     }
 
-    /// Takes deliveries over from the accept lane. `kept` lives as long as
-    /// they do. Where there is no room, or memory is `tight`, they are given
-    /// back to the journal and leased again later.
-    pub async fn take(&self, held: Vec<Held>, kept: impl Kept, tight: bool) {
+    /// Takes deliveries over from the accept lane, and does not wait. `kept`
+    /// lives as long as they do. Where there is no room, or memory is `tight`,
+    /// they are given back to the journal and leased again later.
+    pub fn take(self: &Arc<Self>, held: Vec<Held>, kept: impl Kept, tight: bool) {
         let kept: Arc<dyn Kept> = Arc::new(kept);
         let mut back = Vec::new();
         for held in held {
@@ -122,13 +126,18 @@ impl Worker {
                 back.push(id);
             }
         }
-        if !back.is_empty() {
-            self.write_down("a delivery that is given back", || {
-                self.journal().hand_back(back.clone())
-            })
-            .await;
-            self.wake.notify_one();
+        if back.is_empty() {
+            return;
         }
+        let worker = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let journal = worker.journal();
+            let what = "a delivery that is given back";
+            worker
+                .write_down(what, || journal.hand_back(back.clone()))
+                .await;
+            worker.wake.notify_one();
+        });
     }
 
     /// Works until `stop`, then finishes what it has been given. Whoever cannot
@@ -136,6 +145,7 @@ impl Worker {
     pub async fn run(self: &Arc<Self>, queue: Queue, stop: CancellationToken) {
         let mut queue = queue.0;
         let mut changed = self.parts.catalog.changed();
+        changed.mark_changed();
         let mut look_again = tokio::time::interval(LOOK_AGAIN);
         let mut next_lease = Some(tokio::time::Instant::now());
         loop {
@@ -151,12 +161,12 @@ impl Worker {
                 () = due => next_lease = self.lease_due(&stop).await,
                 () = self.wake.notified() => next_lease = self.lease_due(&stop).await,
                 _ = changed.changed() => {
-                    self.look_at_deferred().await;
+                    self.look_at_deferred(Look::Judge, &stop).await;
                     next_lease = self.lease_due(&stop).await;
                 }
                 _ = look_again.tick() => {
-                    self.look_at_deferred().await;
-                    self.tidy().await;
+                    self.look_at_deferred(Look::OnlyAge, &stop).await;
+                    self.tidy(&stop).await;
                 }
             }
         }
@@ -198,17 +208,20 @@ impl Worker {
         while !stop.is_cancelled() {
             // Whoever took all slots would leave none for what comes in.
             let limit = self.slots.available_permits() / 2 + 1;
-            let leased = match self.journal().lease(unix_ms(), limit).await {
-                Ok(leased) => leased,
+            let lease = match self.journal().lease(unix_ms(), limit).await {
+                Ok(lease) => lease,
                 Err(error) => {
                     self.report("what is due", &error);
                     return Some(tokio::time::Instant::now() + AFTER_FAILURE);
                 }
             };
-            if leased.is_empty() {
+            if lease.leased.is_empty() && lease.buried.is_empty() {
                 return self.next_due().await;
             }
-            for leased in leased {
+            for buried in &lease.buried {
+                self.emit_buried(buried);
+            }
+            for leased in lease.leased {
                 let room = self.room(leased.request.body.len()).await;
                 let (worker, slot) = (Arc::clone(self), self.slot().await);
                 self.tasks.spawn(async move {
@@ -246,10 +259,17 @@ impl Worker {
         }
     }
 
-    async fn tidy(&self) {
-        match self.journal().tidy(unix_ms()).await {
-            Ok(_) => {}
-            Err(error) => self.report("old keys", &error),
+    /// Forgets what is old, a little at once.
+    async fn tidy(&self, stop: &CancellationToken) {
+        let kept_ms = i64::try_from(self.parts.retention.as_millis()).unwrap_or(i64::MAX);
+        while !stop.is_cancelled() {
+            let now_ms = unix_ms();
+            let forgotten = self.journal().tidy(now_ms, now_ms.saturating_sub(kept_ms));
+            match forgotten.await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => return self.report("what is no longer kept", &error),
+            }
         }
     }
 

@@ -12,7 +12,7 @@ pub struct EventListener {
     /// Name, namespace, labels, annotations.
     pub metadata: ObjectMeta,
     /// What it does.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub spec: EventListenerSpec,
 }
 
@@ -21,6 +21,7 @@ pub struct EventListener {
 #[serde(rename_all = "camelCase", default)]
 pub struct EventListenerSpec {
     /// Account that its triggers act as, where they name none.
+    #[serde(deserialize_with = "null_as_default")]
     pub service_account_name: String,
     /// Triggers written in place or referred to.
     #[serde(deserialize_with = "null_as_default")]
@@ -37,7 +38,7 @@ pub struct EventListenerSpec {
     #[serde(deserialize_with = "null_as_default")]
     pub resources: Resources,
     /// Where Tekton would send lifecycle CloudEvents.
-    #[serde(rename = "cloudEventURI")]
+    #[serde(rename = "cloudEventURI", deserialize_with = "null_as_default")]
     pub cloud_event_uri: String,
 }
 
@@ -55,6 +56,7 @@ pub struct NamespaceSelector {
 #[serde(rename_all = "camelCase", default)]
 pub struct EventListenerTrigger {
     /// Name of the trigger written here.
+    #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// Name of a Trigger in the listener's namespace.
     pub trigger_ref: Option<String>,
@@ -67,6 +69,7 @@ pub struct EventListenerTrigger {
     /// The template.
     pub template: Option<Template>,
     /// Account that it acts as.
+    #[serde(deserialize_with = "null_as_default")]
     pub service_account_name: String,
 }
 
@@ -75,8 +78,10 @@ pub struct EventListenerTrigger {
 #[serde(rename_all = "camelCase", default)]
 pub struct Resources {
     /// A Deployment and a Service.
+    #[serde(deserialize_with = "null_as_default")]
     pub kubernetes_resource: Value,
     /// Something else that runs pods.
+    #[serde(deserialize_with = "null_as_default")]
     pub custom_resource: Value,
 }
 

@@ -9,10 +9,13 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase", default)]
 pub struct ObjectMeta {
     /// Name within its namespace.
+    #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// Namespace; empty in a file that does not say.
+    #[serde(deserialize_with = "null_as_default")]
     pub namespace: String,
     /// Identity that an API server gave.
+    #[serde(deserialize_with = "null_as_default")]
     pub uid: String,
     /// Labels.
     #[serde(deserialize_with = "null_as_default")]

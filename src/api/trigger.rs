@@ -12,7 +12,7 @@ pub struct Trigger {
     /// Name, namespace, labels, annotations.
     pub metadata: ObjectMeta,
     /// What it does.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub spec: TriggerSpec,
 }
 
@@ -21,6 +21,7 @@ pub struct Trigger {
 #[serde(rename_all = "camelCase", default)]
 pub struct TriggerSpec {
     /// Ignored, as upstream does: the object's own name counts.
+    #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// Interceptors, in order.
     #[serde(deserialize_with = "null_as_default")]
@@ -31,6 +32,7 @@ pub struct TriggerSpec {
     /// The template.
     pub template: Option<Template>,
     /// Account that it acts as.
+    #[serde(deserialize_with = "null_as_default")]
     pub service_account_name: String,
 }
 
@@ -41,7 +43,7 @@ pub struct Interceptor {
     /// What its author calls it.
     pub name: Option<String>,
     /// Which interceptor it is.
-    #[serde(rename = "ref")]
+    #[serde(rename = "ref", deserialize_with = "null_as_default")]
     pub reference: InterceptorRef,
     /// Its parameters.
     #[serde(deserialize_with = "null_as_default")]
@@ -55,11 +57,14 @@ pub struct Interceptor {
 #[serde(rename_all = "camelCase", default)]
 pub struct InterceptorRef {
     /// Its name.
+    #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// `ClusterInterceptor`, which an empty kind means, or
     /// `NamespacedInterceptor`.
+    #[serde(deserialize_with = "null_as_default")]
     pub kind: String,
     /// Group and version; not needed.
+    #[serde(deserialize_with = "null_as_default")]
     pub api_version: String,
 }
 
@@ -78,16 +83,22 @@ pub struct InterceptorParam {
 #[serde(default)]
 pub struct Binding {
     /// Name of the parameter given here.
+    #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// Its value.
     pub value: Option<String>,
     /// Name of a TriggerBinding or ClusterTriggerBinding.
-    #[serde(rename = "ref")]
+    #[serde(rename = "ref", deserialize_with = "null_as_default")]
     pub reference: String,
     /// Which of the two; empty means TriggerBinding.
+    #[serde(deserialize_with = "null_as_default")]
     pub kind: String,
     /// Group and version; not needed.
-    #[serde(alias = "apiversion", rename = "apiVersion")]
+    #[serde(
+        alias = "apiversion",
+        rename = "apiVersion",
+        deserialize_with = "null_as_default"
+    )]
     pub api_version: String,
 }
 
@@ -101,6 +112,10 @@ pub struct Template {
     /// The template itself.
     pub spec: Option<TriggerTemplateSpec>,
     /// Group and version; not needed.
-    #[serde(alias = "apiversion", rename = "apiVersion")]
+    #[serde(
+        alias = "apiversion",
+        rename = "apiVersion",
+        deserialize_with = "null_as_default"
+    )]
     pub api_version: String,
 }

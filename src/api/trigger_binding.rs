@@ -10,7 +10,7 @@ pub struct TriggerBinding {
     /// Name, namespace, labels, annotations.
     pub metadata: ObjectMeta,
     /// Its parameters.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub spec: TriggerBindingSpec,
 }
 
@@ -29,6 +29,6 @@ pub struct BindingParam {
     /// Its name.
     pub name: String,
     /// The text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub value: String,
 }

@@ -13,7 +13,7 @@ pub struct TriggerTemplate {
     /// Name, namespace, labels, annotations.
     pub metadata: ObjectMeta,
     /// What it makes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub spec: TriggerTemplateSpec,
 }
 

@@ -1,5 +1,6 @@
 //! Reading the configuration again when something has changed.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,11 +8,13 @@ use std::time::Instant;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::watch_files::Watch;
-use crate::catalog::{Catalog, Loader, SourceFile, files};
+use crate::catalog::diagnostic::Severity;
+use crate::catalog::watch_files::{Watch, Watched};
+use crate::catalog::{Catalog, Loader, Snapshot, SourceFile, files};
+use crate::console::Health;
 use crate::secrets::{SecretSet, SecretStore};
 use crate::telemetry::Metrics;
-use crate::telemetry::happening::{ConfigLoaded, ConfigMistake, Happening};
+use crate::telemetry::happening::{ConfigFailed, ConfigLoaded, ConfigMistake, Happening};
 
 /// Where triggers come from.
 #[derive(Clone, Debug)]
@@ -26,59 +29,121 @@ pub enum Triggers {
 pub(super) struct Reloader {
     pub triggers: Triggers,
     pub secret_dirs: Vec<PathBuf>,
+    pub default_listener: Option<String>,
     pub loader: Loader,
+    /// The secrets that were read last.
+    pub last: SecretSet,
     pub catalog: Arc<Catalog>,
     pub secrets: Arc<SecretStore>,
+    pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
+}
+
+/// Something that is wrong, for people.
+struct Mistake {
+    text: String,
+    is_error: bool,
+}
+
+impl Mistake {
+    fn error(text: impl ToString) -> Self {
+        Self {
+            text: text.to_string(),
+            is_error: true,
+        }
+    }
 }
 
 impl Reloader {
     /// Watches what can change.
     pub(super) fn watch(&self) -> anyhow::Result<Option<Watch>> {
-        let mut paths = self.secret_dirs.clone();
-        if let Triggers::Paths(triggers) = &self.triggers {
-            paths.extend(triggers.iter().cloned());
-        }
-        if paths.is_empty() {
+        let secrets = self.secret_dirs.iter().map(|path| Watched {
+            path: path.clone(),
+            every_file: true,
+        });
+        let triggers = self.trigger_paths().iter().map(|path| Watched {
+            path: path.clone(),
+            every_file: false,
+        });
+        let watched: Vec<Watched> = secrets.chain(triggers).collect();
+        if watched.is_empty() {
             return Ok(None);
         }
-        Watch::new(&paths)
+        Watch::new(watched)
             .map(Some)
             .context("watching the trigger files")
+    }
+
+    fn trigger_paths(&self) -> &[PathBuf] {
+        match &self.triggers {
+            Triggers::Paths(paths) => paths,
+            Triggers::Shipped(_) => &[],
+        }
     }
 
     /// Reads everything again and puts it in force. Secrets come first, so
     /// that no trigger is in force without its secrets.
     pub(super) fn reload(&mut self) {
         let began = Instant::now();
-        let (files, mut diagnostics) = match &self.triggers {
+        let files = match &self.triggers {
             Triggers::Paths(paths) => files::read(paths),
-            Triggers::Shipped(files) => (files.clone(), Vec::new()),
+            Triggers::Shipped(files) => files.clone().into(),
         };
         let loaded = self.loader.load(&files);
-        diagnostics.extend(loaded.diagnostics);
         let mut secrets = SecretSet::default();
+        let mut diagnostics = loaded.diagnostics;
         diagnostics.extend(secrets.add_objects(&loaded.objects));
-        let mut mistakes: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+        let mut mistakes: Vec<Mistake> = diagnostics
+            .iter()
+            .map(|diagnostic| Mistake {
+                text: diagnostic.to_string(),
+                is_error: diagnostic.severity == Severity::Error,
+            })
+            .collect();
         for folder in &self.secret_dirs {
-            if let Err(error) = secrets.add_folder(folder) {
-                mistakes.push(error.to_string());
-            }
+            let errors = secrets.add_folder(folder, &self.last);
+            mistakes.extend(errors.iter().map(Mistake::error));
         }
+        mistakes.extend(self.default_listener_missing(&loaded.snapshot));
+        self.last = secrets.clone();
         self.secrets.replace(secrets);
         let listeners = loaded.snapshot.listeners().count();
         let triggers = loaded.snapshot.listeners().map(|l| l.triggers.len()).sum();
-        self.catalog.replace(loaded.snapshot);
-        for diagnostic in &mistakes {
-            ConfigMistake { diagnostic }.emit(&self.metrics);
+        let texts = mistakes.iter().map(|mistake| mistake.text.clone());
+        self.catalog.replace(loaded.snapshot, texts.collect());
+        for Mistake { text, is_error } in &mistakes {
+            let (diagnostic, is_error) = (text.as_str(), *is_error);
+            let mistake = ConfigMistake {
+                diagnostic,
+                is_error,
+            };
+            mistake.emit(&self.metrics);
         }
         let loaded = ConfigLoaded {
             listeners,
             triggers,
-            errors: mistakes.len(),
+            errors: mistakes.iter().filter(|mistake| mistake.is_error).count(),
+            warnings: mistakes.iter().filter(|mistake| !mistake.is_error).count(),
             took: began.elapsed(),
         };
         loaded.emit(&self.metrics);
+        // A single file is like a single object; where a whole folder cannot
+        // be read, nobody can say what this gateway is for.
+        let paths = self.trigger_paths();
+        if !files
+            .unread
+            .iter()
+            .any(|path| paths.contains(path) || path.is_dir())
+        {
+            self.health.loaded();
+        }
+    }
+
+    fn default_listener_missing(&self, snapshot: &Snapshot) -> Option<Mistake> {
+        let path = self.default_listener.as_deref()?;
+        let missing = snapshot.listener(path).is_none();
+        missing
+            .then(|| Mistake::error(format!("defaultListener: there is no EventListener {path}")))
     }
 
     /// Reloads on every change, and on SIGHUP, until `stop`.
@@ -100,13 +165,22 @@ impl Reloader {
                 () = changed => {}
             }
             let reloaded = tokio::task::spawn_blocking(move || {
-                self.reload();
-                self
+                if let Some(Err(error)) = watch.as_mut().map(Watch::renew) {
+                    self.failed(&format!("the trigger files cannot be watched: {error}"));
+                }
+                if std::panic::catch_unwind(AssertUnwindSafe(|| self.reload())).is_err() {
+                    self.failed("reading the configuration panicked");
+                }
+                (self, watch)
             });
             match reloaded.await {
-                Ok(reloader) => self = reloader,
+                Ok(reloaded) => (self, watch) = reloaded,
                 Err(_) => return,
             }
         }
+    }
+
+    fn failed(&self, message: &str) {
+        ConfigFailed { message }.emit(&self.metrics);
     }
 }

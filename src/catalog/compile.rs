@@ -1,19 +1,20 @@
 //! A trigger, put together from the stages' own compiled parts.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::bind::{self, Bindings};
-use crate::intercept::Chain;
+use crate::bind::{self, BindingParam, Bindings};
+use crate::intercept::{self, Chain};
 use crate::model::ids::{ListenerId, Revision, TriggerId};
 use crate::model::problem::Problem;
 use crate::render::{self, Template};
 use crate::verify::{self, Verifier};
 
 use super::diagnostic::Diagnostic;
-use super::objects::Origin;
-use super::resolve::{Places, TriggerPlan};
+use super::objects::{Objects, Origin};
+use super::resolve::{Places, TriggerPlan, binding_params, template_source};
 use super::source::{InterceptorSource, TriggerSource};
 
 /// A trigger that is ready to look at events.
@@ -144,7 +145,7 @@ pub fn recompile(source: TriggerSource) -> Result<Arc<Trigger>, String> {
 fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
     let mut problems = Vec::new();
     let mut verifiers = Vec::new();
-    let mut chain = Chain::default();
+    let mut chain = Chain::new(verify::registry::credential_headers().collect());
     for (index, interceptor) in source.interceptors.iter().enumerate() {
         let params = params(interceptor);
         let part = Part::Interceptor(index);
@@ -165,15 +166,13 @@ fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
         }
     }
     let bindings = bind::compile(&source.bindings).map_err(|error| {
-        let part = Part::Binding(binding_of(&source, error.param()));
+        let part = Part::Binding(last_of(&source.bindings, error.param()));
         problems.push((part, Problem::at("", error.to_string())));
     });
     let template = render::compile(source.template.clone()).map_err(|found| {
         problems.extend(found.into_iter().map(|problem| (Part::Template, problem)))
     });
-    let kept = source.kept().map_err(|error| {
-        problems.push((Part::Template, Problem::at("", error.to_string())));
-    });
+    let kept = kept(&source).map_err(|problem| problems.push((Part::Template, problem)));
     match (bindings, template, kept) {
         (Ok(bindings), Ok(template), Ok((source_json, revision))) if problems.is_empty() => {
             Ok(Trigger {
@@ -193,9 +192,89 @@ fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
     }
 }
 
+/// The trigger as the journal keeps it. What cannot be read back must not be
+/// accepted for.
+fn kept(source: &TriggerSource) -> Result<(Arc<str>, Revision), Problem> {
+    let kept = source.kept().and_then(|(json, revision)| {
+        TriggerSource::from_json(&json)?;
+        Ok((json, revision))
+    });
+    kept.map_err(|error| Problem::at("", format!("the journal cannot keep it: {error}")))
+}
+
+/// Compiles bindings and templates by themselves, except those that are
+/// `used`, and says what is wrong with them.
+pub(super) fn check_alone(objects: &Objects, used: &HashSet<*const Origin>) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let is_unused = |origin: &Arc<Origin>| !used.contains(&Arc::as_ptr(origin));
+    let bindings = objects.bindings.values();
+    for object in bindings.filter(|object| is_unused(&object.origin)) {
+        let params = binding_params(&object.value);
+        let at = |index: usize| format!("/spec/params/{index}/value");
+        match bind::compile(&params) {
+            Ok(bindings) => diagnostics.extend(bindings.problems().iter().map(|problem| {
+                object
+                    .origin
+                    .warning(&at(problem.index), unbindable(problem))
+            })),
+            Err(error) => {
+                let index = last_of(&params, error.param());
+                diagnostics.push(object.origin.error(&at(index), error.to_string()));
+            }
+        }
+    }
+    let templates = objects.templates.values();
+    for object in templates.filter(|object| is_unused(&object.origin)) {
+        let source = template_source(&object.value);
+        let at = |problem: &Problem| format!("/spec{}", problem.pointer);
+        let undeclared = render::undeclared(&source);
+        diagnostics.extend(
+            undeclared
+                .into_iter()
+                .map(|problem| object.origin.warning(&at(&problem), problem.message)),
+        );
+        if let Err(problems) = render::compile(source) {
+            diagnostics.extend(
+                problems
+                    .into_iter()
+                    .map(|problem| object.origin.error(&at(&problem), problem.message)),
+            );
+        }
+    }
+    diagnostics
+}
+
+fn unbindable(problem: &bind::Problem) -> String {
+    format!("`{}`: {}", problem.expression, problem.message)
+}
+
 /// What is wrong with a trigger that works: it would fail on every event, or
-/// upstream's admission would refuse it.
+/// upstream's admission would refuse it, or it is less than its author thinks.
 fn advice(trigger: &Trigger) -> Vec<(Part, Problem)> {
+    let source = &trigger.source;
+    let mut advice = Vec::new();
+    for (index, interceptor) in source.interceptors.iter().enumerate() {
+        let params = params(interceptor);
+        let unknown = intercept::unknown_params(&interceptor.kind, &params);
+        advice.extend(unknown.map(|name| {
+            let message = format!(
+                "interceptor `{}` has no parameter `{name}`; it is passed over",
+                interceptor.kind
+            );
+            (
+                Part::Interceptor(index),
+                Problem::at(format!("/{name}"), message),
+            )
+        }));
+    }
+    let recorded = trigger.chain.recorded_credentials();
+    advice.extend(recorded.map(|(index, part)| {
+        let message = format!(
+            "an expression compares a secret with part of `{part}`, which the journal keeps; \
+             take the secret from a header of its own"
+        );
+        (Part::Interceptor(index), Problem::at("/filter", message))
+    }));
     let has_default = |name: &str| {
         let declared = trigger.source.template.params.iter();
         declared
@@ -203,30 +282,25 @@ fn advice(trigger: &Trigger) -> Vec<(Part, Problem)> {
             .any(|param| param.name == name && param.default.is_some())
     };
     let bindings = trigger.bindings.problems().iter();
-    let bindings = bindings
-        .filter(|problem| !has_default(&problem.param))
-        .map(|problem| {
-            let message = format!("`{}`: {}", problem.expression, problem.message);
-            (Part::Binding(problem.index), Problem::at("", message))
-        });
-    let template = render::undeclared(&trigger.source.template);
-    bindings
-        .chain(
-            template
-                .into_iter()
-                .map(|problem| (Part::Template, problem)),
-        )
-        .collect()
+    let bindings = bindings.filter(|problem| !has_default(&problem.param));
+    advice.extend(bindings.map(|problem| {
+        let part = Part::Binding(problem.index);
+        (part, Problem::at("", unbindable(problem)))
+    }));
+    let template = render::undeclared(&source.template);
+    advice.extend(
+        template
+            .into_iter()
+            .map(|problem| (Part::Template, problem)),
+    );
+    advice
 }
 
 /// The binding parameter that a mistake is about: the last one of its name, as
 /// it is the second that makes a duplicate.
-fn binding_of(source: &TriggerSource, param: &str) -> usize {
-    let bindings = &source.bindings;
-    bindings
-        .iter()
-        .rposition(|binding| binding.name == param)
-        .unwrap_or_default()
+fn last_of(params: &[BindingParam], name: &str) -> usize {
+    let last = params.iter().rposition(|param| param.name == name);
+    last.unwrap_or_default()
 }
 
 fn params(interceptor: &InterceptorSource) -> Map<String, Value> {
@@ -237,6 +311,13 @@ fn params(interceptor: &InterceptorSource) -> Map<String, Value> {
 }
 
 impl Places {
+    /// Every object that a piece of the trigger was written in.
+    pub(super) fn origins(&self) -> impl Iterator<Item = *const Origin> {
+        let bindings = self.bindings.iter();
+        let all = bindings.chain([&self.trigger, &self.template]);
+        all.map(|(origin, _)| Arc::as_ptr(origin))
+    }
+
     /// Where in its object the piece at `pointer` of a part stands.
     fn locate(&self, source: &TriggerSource, part: Part, pointer: &str) -> (&Origin, String) {
         match part {

@@ -1,6 +1,7 @@
 //! The files of a configuration: folders read to their depths, and files
 //! named one by one.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,22 +15,45 @@ const FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Deepest folder that is looked into.
 const DEPTH: usize = 32;
 
+/// The files of a configuration, as far as they could be read.
+#[derive(Clone, Debug, Default)]
+pub struct ReadFiles {
+    /// Their texts.
+    pub files: Vec<SourceFile>,
+    /// Files and folders that could not be read. What they hold is not gone.
+    pub unread: Vec<PathBuf>,
+    /// Why not.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl From<Vec<SourceFile>> for ReadFiles {
+    fn from(files: Vec<SourceFile>) -> Self {
+        Self {
+            files,
+            ..Self::default()
+        }
+    }
+}
+
 /// Reads the YAML files at `paths`, sorted by name within a folder. Hidden
 /// files and folders are left out: mounted ConfigMaps keep older versions in
-/// those. What cannot be read is reported and left out.
-pub fn read(paths: &[PathBuf]) -> (Vec<SourceFile>, Vec<Diagnostic>) {
-    let mut reader = Reader::default();
+/// those.
+pub fn read(paths: &[PathBuf]) -> ReadFiles {
+    let mut reader = Reader(ReadFiles::default());
     for path in paths {
         reader.read_named(path);
     }
-    (reader.files, reader.diagnostics)
+    let mut read = reader.0;
+    // One path may lead into another.
+    let mut seen = HashSet::new();
+    read.files.retain(|file| {
+        let real = fs::canonicalize(&file.name);
+        seen.insert(real.unwrap_or_else(|_| file.name.clone().into()))
+    });
+    read
 }
 
-#[derive(Default)]
-struct Reader {
-    files: Vec<SourceFile>,
-    diagnostics: Vec<Diagnostic>,
-}
+struct Reader(ReadFiles);
 
 impl Reader {
     fn read_named(&mut self, path: &Path) {
@@ -75,7 +99,7 @@ impl Reader {
             fs::read_to_string(path)
         };
         match text {
-            Ok(text) => self.files.push(SourceFile {
+            Ok(text) => self.0.files.push(SourceFile {
                 name: path.display().to_string(),
                 text,
             }),
@@ -84,7 +108,8 @@ impl Reader {
     }
 
     fn fail(&mut self, path: &Path, error: &io::Error) {
-        self.diagnostics.push(Diagnostic {
+        self.0.unread.push(path.to_owned());
+        self.0.diagnostics.push(Diagnostic {
             file: path.display().to_string(),
             place: None,
             severity: Severity::Error,
@@ -93,7 +118,8 @@ impl Reader {
     }
 }
 
-fn is_yaml(path: &Path) -> bool {
+/// Whether a file is one of a configuration, by its name.
+pub(super) fn is_yaml(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     matches!(extension, Some("yaml" | "yml" | "json"))
 }
@@ -117,7 +143,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "a: 1").unwrap();
         }
-        let (files, diagnostics) = read(&[root.path().into()]);
+        let ReadFiles {
+            files, diagnostics, ..
+        } = read(&[root.path().into()]);
         let prefix = format!("{}/", root.path().display());
         let names: Vec<&str> = files
             .iter()
@@ -132,9 +160,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a.yaml"), [0xff]).unwrap();
         fs::write(root.path().join("b.yaml"), "a: 1").unwrap();
-        let (files, diagnostics) = read(&[root.path().into(), "/nowhere.yaml".into()]);
-        assert_eq!(files.len(), 1);
-        assert_eq!(diagnostics.len(), 2);
-        assert!(diagnostics[1].to_string().starts_with("/nowhere.yaml: "));
+        let read = read(&[root.path().into(), "/nowhere.yaml".into()]);
+        assert_eq!(read.files.len(), 1);
+        let unread = [root.path().join("a.yaml"), "/nowhere.yaml".into()];
+        assert_eq!(read.unread, unread);
+        assert!(
+            read.diagnostics[1]
+                .to_string()
+                .starts_with("/nowhere.yaml: ")
+        );
     }
 }

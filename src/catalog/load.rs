@@ -1,15 +1,17 @@
 //! From the texts of files to a snapshot, keeping the last good version of
 //! whatever is bad now.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::ids::TriggerId;
 
 use super::compile::{self, Trigger};
 use super::diagnostic::Diagnostic;
-use super::objects::{ObjectKey, Objects, Store};
-use super::resolve;
+use super::files::ReadFiles;
+use super::objects::{Object, ObjectKey, Objects, Store};
+use super::resolve::{self, TriggerPlan};
 use super::snapshot::{Entry, Listener, Snapshot};
 
 /// The text of one file.
@@ -30,6 +32,9 @@ pub struct Loaded {
     pub objects: Arc<Objects>,
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether there may be objects that nobody could read and no earlier
+    /// version is known of.
+    pub is_incomplete: bool,
 }
 
 /// Loads configurations, one after another.
@@ -43,15 +48,19 @@ pub struct Loader {
 
 impl Loader {
     /// Loads what the files hold now.
-    pub fn load(&mut self, files: &[SourceFile]) -> Loaded {
-        let mut diagnostics = Vec::new();
-        let objects = Arc::new(self.read(files, &mut diagnostics));
+    pub fn load(&mut self, read: &ReadFiles) -> Loaded {
+        let mut diagnostics = read.diagnostics.clone();
+        let (objects, is_incomplete) = self.read(read, &mut diagnostics);
+        let objects = Arc::new(objects);
         let mut listeners = Vec::new();
         let mut ready = HashMap::new();
+        let (mut reached, mut used) = (HashSet::new(), HashSet::new());
         for object in objects.listeners.values() {
             let plan = resolve::listener(object, &objects);
             let listener = plan.id.to_string();
             let entries = plan.triggers.into_iter().map(|trigger| {
+                reached.insert(trigger.source.id.clone());
+                used.extend(trigger.places.origins());
                 let key = (listener.clone(), trigger.source.id.clone());
                 let previous = self.triggers.get(&key);
                 let entry = entry(trigger, previous, &mut diagnostics);
@@ -60,12 +69,19 @@ impl Loader {
                 }
                 entry
             });
-            listeners.push(Listener {
-                triggers: entries.collect(),
-                id: plan.id,
-                uid: plan.uid,
-            });
+            listeners.push(Listener::new(
+                plan.id,
+                plan.uid,
+                entries.collect(),
+                is_incomplete && plan.selects,
+            ));
         }
+        // Nobody runs them, and their authors want to know all the same.
+        for plan in resolve::unreached(&objects, &reached) {
+            used.extend(plan.places.origins());
+            diagnostics.extend(compile::compile(plan).diagnostics);
+        }
+        diagnostics.extend(compile::check_alone(&objects, &used));
         self.objects = Arc::clone(&objects);
         self.triggers = ready;
         // A binding that two triggers use is wrong once.
@@ -76,40 +92,59 @@ impl Loader {
             snapshot: Arc::new(Snapshot::new(listeners)),
             objects,
             diagnostics,
+            is_incomplete,
         }
     }
 
-    fn read(&self, files: &[SourceFile], diagnostics: &mut Vec<Diagnostic>) -> Objects {
+    /// Reads all objects. Also says whether something may be missing that no
+    /// earlier version could be kept of.
+    fn read(&self, read: &ReadFiles, diagnostics: &mut Vec<Diagnostic>) -> (Objects, bool) {
         let mut objects = Objects::default();
-        let mut unreadable = HashSet::new();
-        let mut torn = HashSet::new();
-        for file in files {
-            let read = objects.read_file(&file.name, &file.text);
-            diagnostics.extend(read.diagnostics);
-            unreadable.extend(read.unreadable);
-            if read.has_syntax_errors {
+        let mut torn = BTreeSet::new();
+        for file in &read.files {
+            let result = objects.read_file(&file.name, &file.text);
+            diagnostics.extend(result.diagnostics);
+            if result.is_torn {
                 torn.insert(file.name.as_str());
             }
         }
+        let is_unread = |file: &str| {
+            torn.contains(file)
+                || read
+                    .unread
+                    .iter()
+                    .any(|path| Path::new(file).starts_with(path))
+        };
         let last = &*self.objects;
-        let keep = |key: &ObjectKey, file: &str| unreadable.contains(key) || torn.contains(file);
-        keep_last_good(&mut objects.listeners, &last.listeners, keep);
-        keep_last_good(&mut objects.triggers, &last.triggers, keep);
-        keep_last_good(&mut objects.templates, &last.templates, keep);
-        keep_last_good(&mut objects.bindings, &last.bindings, keep);
-        keep_last_good(&mut objects.secrets, &last.secrets, keep);
-        objects
+        let unreadable = objects.unreadable.clone();
+        let keep = |key: &ObjectKey, file: &str| unreadable.contains_key(key) || is_unread(file);
+        let mut known = BTreeSet::new();
+        keep_last_good(&mut objects.listeners, &last.listeners, keep, &mut known);
+        keep_last_good(&mut objects.triggers, &last.triggers, keep, &mut known);
+        keep_last_good(&mut objects.templates, &last.templates, keep, &mut known);
+        keep_last_good(&mut objects.bindings, &last.bindings, keep, &mut known);
+        keep_last_good(&mut objects.secrets, &last.secrets, keep, &mut known);
+        // What is kept is not missing.
+        objects.unreadable.retain(|key, _| !last.has(key));
+        let torn = torn.iter().any(|file| !known.contains(*file));
+        let unread = read.unread.iter().any(|path| {
+            let below = |file: &String| Path::new(file).starts_with(path);
+            !known.iter().any(below)
+        });
+        (objects, torn || unread)
     }
 }
 
 /// Takes over the last version of objects that cannot be read now. An object
-/// that is simply gone stays gone.
+/// that is simply gone stays gone. Adds the files that something was known of.
 fn keep_last_good<T: Clone>(
     now: &mut Store<T>,
-    last: &BTreeMap<ObjectKey, super::objects::Object<T>>,
+    last: &BTreeMap<ObjectKey, Object<T>>,
     keep: impl Fn(&ObjectKey, &str) -> bool,
+    known: &mut BTreeSet<String>,
 ) {
     for (key, object) in last {
+        known.insert(object.origin.file().to_owned());
         if !now.contains_key(key) && keep(key, object.origin.file()) {
             now.insert(key.clone(), object.clone());
         }
@@ -117,7 +152,7 @@ fn keep_last_good<T: Clone>(
 }
 
 fn entry(
-    plan: resolve::TriggerPlan,
+    plan: TriggerPlan,
     previous: Option<&Arc<Trigger>>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Entry {

@@ -17,7 +17,7 @@ use crate::api::{TRIGGERS_GROUP, TRIGGERS_V1BETA1, meta::ObjectMeta};
 
 use super::decode::decode;
 use super::diagnostic::{Diagnostic, Severity};
-use super::yaml::{self, Document};
+use super::yaml::{self, Document, DocumentText};
 
 /// Namespace of objects from files that name none.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -77,7 +77,7 @@ pub struct Object<T> {
 #[derive(Debug)]
 pub struct Origin {
     file: String,
-    document: Document,
+    text: Arc<DocumentText>,
     /// Pointer to the object inside its document, where it is an item of a List.
     inside: String,
 }
@@ -107,7 +107,7 @@ impl Origin {
         let pointer = format!("{}{pointer}", self.inside);
         Diagnostic {
             file: self.file.clone(),
-            place: Some(self.document.locate(&pointer)),
+            place: Some(self.text.locate(&pointer)),
             severity,
             message: message.into(),
         }
@@ -127,21 +127,30 @@ pub struct Objects {
     pub bindings: Store<TriggerBinding>,
     /// Secrets.
     pub secrets: Store<Secret>,
+    /// Objects that are there and cannot be read. One that is kept from an
+    /// earlier version stands above as well.
+    pub unreadable: BTreeMap<ObjectKey, Unreadable>,
 }
 
 /// Objects of one type.
 pub type Store<T> = BTreeMap<ObjectKey, Object<T>>;
+
+/// An object that cannot be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// Its labels, as far as they can be read.
+    pub labels: BTreeMap<String, String>,
+    /// What is wrong with it.
+    pub problem: Diagnostic,
+}
 
 /// What came of reading one file.
 #[derive(Debug, Default)]
 pub struct Read {
     /// Mistakes, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
-    /// Objects that are there and could not be read.
-    pub unreadable: Vec<ObjectKey>,
-    /// Whether a part of the file is no YAML, so that nobody can say which
-    /// objects stand there.
-    pub has_syntax_errors: bool,
+    /// Whether nobody can say which objects a part of the file holds.
+    pub is_torn: bool,
 }
 
 impl Objects {
@@ -149,114 +158,125 @@ impl Objects {
     /// over: trigger folders hold accounts and roles too.
     pub fn read_file(&mut self, file: &str, text: &str) -> Read {
         let mut read = Read::default();
-        for document in yaml::documents(text) {
-            match document.value.clone() {
+        for Document { text, value } in yaml::documents(text) {
+            match value {
                 Err(error) => {
-                    read.has_syntax_errors = true;
+                    read.is_torn = true;
                     read.diagnostics.push(Diagnostic {
                         file: file.to_owned(),
-                        place: Some(document.in_file(error.place)),
+                        place: Some(text.in_file(error.place)),
                         severity: Severity::Error,
                         message: error.message,
                     });
                 }
-                Ok(value) => self.read_document(file, document, value, &mut read),
+                Ok(value) => self.read_document(file, &Arc::new(text), value, &mut read),
             }
         }
         read
     }
 
-    fn read_document(&mut self, file: &str, document: Document, value: Value, read: &mut Read) {
-        let is_list = value["kind"] == "List" && value["items"].is_array();
-        let items: Vec<(String, Value)> = match value {
-            Value::Object(mut list) if is_list => match list.remove("items") {
-                Some(Value::Array(items)) => items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(index, item)| (format!("/items/{index}"), item))
-                    .collect(),
-                _ => Vec::new(),
-            },
-            object => vec![(String::new(), object)],
-        };
-        for (inside, item) in items {
-            let origin = Arc::new(Origin {
+    fn read_document(
+        &mut self,
+        file: &str,
+        text: &Arc<DocumentText>,
+        value: Value,
+        read: &mut Read,
+    ) {
+        let origin = |inside: String| {
+            Arc::new(Origin {
                 file: file.to_owned(),
-                document: document.clone(),
+                text: Arc::clone(text),
                 inside,
-            });
-            self.read_object(item, &origin, read);
+            })
+        };
+        let is_list = value["kind"] == "List" && value["items"].is_array();
+        match value {
+            Value::Object(mut list) if is_list => {
+                if let Some(Value::Array(items)) = list.remove("items") {
+                    for (index, item) in items.into_iter().enumerate() {
+                        self.read_object(item, &origin(format!("/items/{index}")), read);
+                    }
+                }
+            }
+            object => self.read_object(object, &origin(String::new()), read),
         }
     }
 
     fn read_object(&mut self, value: Value, origin: &Arc<Origin>, read: &mut Read) {
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
-        if kind.is_empty() || api_version.is_empty() {
-            let missing = if kind.is_empty() {
-                "kind"
-            } else {
-                "apiVersion"
-            };
-            read.diagnostics
-                .push(origin.error("", format!("the object has no `{missing}`")));
-            return;
-        }
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        if group == TRIGGERS_GROUP && api_version != TRIGGERS_V1BETA1 {
-            read.diagnostics.push(origin.error(
-                "/apiVersion",
-                format!("`{api_version}` is not read by this version; write {TRIGGERS_V1BETA1}"),
-            ));
-            return;
+        let nameless = |read: &mut Read, pointer: &str, message: String| {
+            read.is_torn = true;
+            read.diagnostics.push(origin.error(pointer, message));
+        };
+        for (field, given) in [("kind", &kind), ("apiVersion", &api_version)] {
+            if given.is_empty() {
+                return nameless(read, "", format!("the object has no `{field}`"));
+            }
         }
-        match (api_version.as_str(), kind.as_str()) {
-            (TRIGGERS_V1BETA1, "EventListener") => {
-                add(
-                    &mut self.listeners,
-                    Kind::EventListener,
-                    value,
-                    origin,
-                    read,
-                );
+        let kind = match (api_version.as_str(), kind.as_str()) {
+            ("v1", "Secret") => Kind::Secret,
+            (TRIGGERS_V1BETA1, "EventListener") => Kind::EventListener,
+            (TRIGGERS_V1BETA1, "Trigger") => Kind::Trigger,
+            (TRIGGERS_V1BETA1, "TriggerTemplate") => Kind::TriggerTemplate,
+            (TRIGGERS_V1BETA1, "TriggerBinding") => Kind::TriggerBinding,
+            (TRIGGERS_V1BETA1, "ClusterTriggerBinding") => Kind::ClusterTriggerBinding,
+            (TRIGGERS_V1BETA1, other) => {
+                let message =
+                    format!("kind `{other}` of {TRIGGERS_GROUP} is not read by this version");
+                return nameless(read, "/kind", message);
             }
-            (TRIGGERS_V1BETA1, "Trigger") => {
-                add(&mut self.triggers, Kind::Trigger, value, origin, read);
+            (other, _) if group == TRIGGERS_GROUP => {
+                let message =
+                    format!("`{other}` is not read by this version; write {TRIGGERS_V1BETA1}");
+                return nameless(read, "/apiVersion", message);
             }
-            (TRIGGERS_V1BETA1, "TriggerTemplate") => {
-                add(
-                    &mut self.templates,
-                    Kind::TriggerTemplate,
-                    value,
-                    origin,
-                    read,
-                );
-            }
-            (TRIGGERS_V1BETA1, "TriggerBinding") => {
-                add(
-                    &mut self.bindings,
-                    Kind::TriggerBinding,
-                    value,
-                    origin,
-                    read,
-                );
-            }
-            (TRIGGERS_V1BETA1, "ClusterTriggerBinding") => {
-                add(
-                    &mut self.bindings,
-                    Kind::ClusterTriggerBinding,
-                    value,
-                    origin,
-                    read,
-                );
-            }
-            ("v1", "Secret") => add(&mut self.secrets, Kind::Secret, value, origin, read),
-            (_, other) if group == TRIGGERS_GROUP => read.diagnostics.push(origin.error(
-                "/kind",
-                format!("kind `{other}` of {TRIGGERS_GROUP} is not read by this version"),
-            )),
-            _ => {}
+            _ => return,
+        };
+        let key = key_of(kind, &value);
+        if key.name.is_empty() {
+            let message = format!("the {kind:?} has no name; give it a metadata.name");
+            return nameless(read, "/metadata", message);
         }
+        let entry = NewObject { key, value, origin };
+        let unreadable = &mut self.unreadable;
+        match kind {
+            Kind::Secret => entry.add(&mut self.secrets, unreadable, read),
+            Kind::EventListener => entry.add(&mut self.listeners, unreadable, read),
+            Kind::Trigger => entry.add(&mut self.triggers, unreadable, read),
+            Kind::TriggerTemplate => entry.add(&mut self.templates, unreadable, read),
+            Kind::TriggerBinding | Kind::ClusterTriggerBinding => {
+                entry.add(&mut self.bindings, unreadable, read);
+            }
+        }
+    }
+}
+
+impl Objects {
+    /// Whether there is such an object.
+    pub(super) fn has(&self, key: &ObjectKey) -> bool {
+        match key.kind {
+            Kind::EventListener => self.listeners.contains_key(key),
+            Kind::Trigger => self.triggers.contains_key(key),
+            Kind::TriggerTemplate => self.templates.contains_key(key),
+            Kind::TriggerBinding | Kind::ClusterTriggerBinding => self.bindings.contains_key(key),
+            Kind::Secret => self.secrets.contains_key(key),
+        }
+    }
+}
+
+fn key_of(kind: Kind, value: &Value) -> ObjectKey {
+    let meta = |key: &str| value["metadata"][key].as_str().unwrap_or_default();
+    let namespace = match (kind, meta("namespace")) {
+        (Kind::ClusterTriggerBinding, _) => "",
+        (_, "") => DEFAULT_NAMESPACE,
+        (_, given) => given,
+    };
+    ObjectKey {
+        kind,
+        namespace: namespace.to_owned(),
+        name: meta("name").to_owned(),
     }
 }
 
@@ -283,72 +303,70 @@ has_meta!(
     Secret
 );
 
-fn add<T: DeserializeOwned + HasMeta>(
-    store: &mut Store<T>,
-    kind: Kind,
+/// An object that has a name and is not decoded yet.
+struct NewObject<'a> {
+    key: ObjectKey,
     value: Value,
-    origin: &Arc<Origin>,
-    read: &mut Read,
-) {
-    let meta = |key: &str| {
-        value["metadata"][key]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let key = ObjectKey {
-        kind,
-        namespace: match kind {
-            Kind::ClusterTriggerBinding => String::new(),
-            _ => Some(meta("namespace"))
-                .filter(|namespace| !namespace.is_empty())
-                .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
-        },
-        name: meta("name"),
-    };
-    if key.name.is_empty() {
-        let message = format!("the {kind:?} has no name; give it a metadata.name");
-        read.diagnostics.push(origin.error("/metadata", message));
-        return;
-    }
-    match decode::<T>(&value) {
-        Err((pointer, message)) => {
-            read.diagnostics
-                .push(origin.error(&pointer, format!("{key}: {message}")));
-            read.unreadable.push(key);
-        }
-        Ok((mut object, unknown)) => {
-            let unknown: Vec<String> = match kind {
-                // Secrets have fields that are nobody's business here.
-                Kind::Secret => Vec::new(),
-                _ => unknown,
-            };
-            for pointer in &unknown {
-                let name = pointer.rsplit('/').next().unwrap_or_default();
-                let message = format!("{key}: unknown field `{name}`");
-                read.diagnostics.push(origin.error(pointer, message));
+    origin: &'a Arc<Origin>,
+}
+
+impl NewObject<'_> {
+    fn add<T: DeserializeOwned + HasMeta>(
+        self,
+        store: &mut Store<T>,
+        unreadable: &mut BTreeMap<ObjectKey, Unreadable>,
+        read: &mut Read,
+    ) {
+        let Self { key, value, origin } = &self;
+        let problem = match decode::<T>(value) {
+            Err((pointer, message)) => {
+                // The message may quote the value.
+                let message = match key.kind {
+                    Kind::Secret => "data and stringData map names to texts".to_owned(),
+                    _ => message,
+                };
+                origin.error(&pointer, format!("{key}: {message}"))
             }
-            if !unknown.is_empty() {
+            // Secrets have fields that are nobody's business here.
+            Ok((_, unknown)) if !unknown.is_empty() && key.kind != Kind::Secret => {
+                let problems = unknown.iter().map(|pointer| {
+                    let name = pointer.rsplit('/').next().unwrap_or_default();
+                    origin.error(pointer, format!("{key}: unknown field `{name}`"))
+                });
+                let mut problems: Vec<Diagnostic> = problems.collect();
                 // A misspelt filter must not leave a looser trigger behind.
-                read.unreadable.push(key);
-                return;
+                let first = problems.remove(0);
+                read.diagnostics.append(&mut problems);
+                first
             }
-            if let Some(first) = store.get(&key) {
-                let message = format!("{key} is defined in {} already", first.origin.file());
-                read.diagnostics
-                    .push(origin.error("/metadata/name", message));
-                return;
-            }
-            object.meta().namespace.clone_from(&key.namespace);
-            let origin = Arc::clone(origin);
-            store.insert(
-                key,
-                Object {
+            Ok((mut object, _)) => {
+                if let Some(first) = store.get(key) {
+                    let message = format!("{key} is defined in {} already", first.origin.file());
+                    read.diagnostics
+                        .push(origin.error("/metadata/name", message));
+                    return;
+                }
+                object.meta().namespace.clone_from(&key.namespace);
+                let origin = Arc::clone(origin);
+                let object = Object {
                     value: object,
                     origin,
-                },
-            );
-        }
+                };
+                store.insert(self.key, object);
+                return;
+            }
+        };
+        read.diagnostics.push(problem.clone());
+        let labels = value["metadata"]["labels"].as_object();
+        let labels = labels
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        let object = Unreadable {
+            labels: labels.collect(),
+            problem,
+        };
+        unreadable.insert(self.key, object);
     }
 }
 

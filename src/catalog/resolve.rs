@@ -1,18 +1,21 @@
 //! From objects to the triggers of each listener: selection, references,
 //! identities.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::api::event_listener::{EventListener, EventListenerTrigger};
+use crate::api::event_listener::{EventListener, EventListenerSpec, EventListenerTrigger};
+use crate::api::meta::ObjectMeta;
 use crate::api::trigger::{Binding, Interceptor, Template, Trigger};
+use crate::api::trigger_binding::TriggerBinding;
+use crate::api::trigger_template::TriggerTemplate;
 use crate::bind::BindingParam;
 use crate::model::annotations::{OLD_ESCAPE_QUOTES, REDELIVERY, for_inline_trigger};
 use crate::model::ids::{ListenerId, TriggerId};
 use crate::render::TemplateSource;
 
 use super::diagnostic::Diagnostic;
-use super::objects::{Kind, Object, ObjectKey, Objects, Origin};
+use super::objects::{Kind, Object, ObjectKey, Objects, Origin, Unreadable};
 use super::source::{InterceptorSource, TriggerSource};
 
 /// Account that acts where nobody names one, as Kubernetes has it.
@@ -23,6 +26,8 @@ pub(super) struct ListenerPlan {
     pub id: ListenerId,
     pub uid: String,
     pub triggers: Vec<TriggerPlan>,
+    /// Whether it takes triggers by their namespace or labels.
+    pub selects: bool,
 }
 
 /// A trigger, not compiled yet.
@@ -77,36 +82,67 @@ pub(super) fn listener(object: &Object<EventListener>, objects: &Objects) -> Lis
         );
         triggers.push(resolver.listed(trigger, place));
     }
-    let selected = selected(&object.value, objects);
-    triggers.extend(selected.map(|trigger| resolver.trigger(trigger)));
+    for trigger in objects.triggers.values() {
+        let meta = &trigger.value.metadata;
+        if selects(&object.value, &meta.namespace, &meta.labels) {
+            triggers.push(resolver.trigger(trigger));
+        }
+    }
+    for (key, unreadable) in &objects.unreadable {
+        if key.kind == Kind::Trigger && selects(&object.value, &key.namespace, &unreadable.labels) {
+            let place = (Arc::clone(&object.origin), String::new());
+            triggers.push(resolver.unreadable(key, unreadable, place));
+        }
+    }
     for index in 0..object.value.spec.trigger_groups.len() {
         let pointer = format!("/spec/triggerGroups/{index}");
         triggers.push(resolver.group((Arc::clone(&object.origin), pointer)));
     }
+    let spec = &object.value.spec;
     ListenerPlan {
         uid: meta.uid.clone(),
         triggers,
+        selects: spec.label_selector.is_some() || !spec.namespace_selector.match_names.is_empty(),
         id,
     }
 }
 
-/// Triggers that the listener's selectors take. A label selector alone looks
-/// in the listener's own namespace.
-fn selected<'a>(
-    listener: &'a EventListener,
-    objects: &'a Objects,
-) -> impl Iterator<Item = &'a Object<Trigger>> {
-    let namespaces = &listener.spec.namespace_selector.match_names;
-    let labels = listener.spec.label_selector.as_ref();
-    objects.triggers.values().filter(move |trigger| {
-        let meta = &trigger.value.metadata;
-        let in_namespace = match namespaces.as_slice() {
-            [all] if all == "*" => true,
-            [] => labels.is_some() && meta.namespace == listener.metadata.namespace,
-            names => names.contains(&meta.namespace),
-        };
-        in_namespace && labels.is_none_or(|selector| selector.selects(&meta.labels))
-    })
+/// Whether the listener's selectors take a Trigger. A label selector alone
+/// looks in the listener's own namespace.
+fn selects(listener: &EventListener, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+    let selector = listener.spec.label_selector.as_ref();
+    let in_namespace = match listener.spec.namespace_selector.match_names.as_slice() {
+        [all] if all == "*" => true,
+        [] => selector.is_some() && namespace == listener.metadata.namespace,
+        names => names.iter().any(|name| name == namespace),
+    };
+    in_namespace && selector.is_none_or(|selector| selector.selects(labels))
+}
+
+/// Triggers that no listener has, planned all the same, so that their mistakes
+/// can be told.
+pub(super) fn unreached(objects: &Objects, reached: &HashSet<TriggerId>) -> Vec<TriggerPlan> {
+    let nobody = EventListener {
+        metadata: ObjectMeta::default(),
+        spec: EventListenerSpec::default(),
+    };
+    let id = ListenerId {
+        namespace: String::new(),
+        name: String::new(),
+    };
+    let mut resolver = Resolver {
+        listener: &nobody,
+        id: &id,
+        objects,
+        repeats: HashMap::new(),
+    };
+    let plans = objects
+        .triggers
+        .values()
+        .map(|trigger| resolver.trigger(trigger));
+    plans
+        .filter(|plan| !reached.contains(&plan.source.id))
+        .collect()
 }
 
 struct Resolver<'a> {
@@ -131,9 +167,13 @@ impl Resolver<'_> {
                 namespace: namespace.clone(),
                 name: name.clone(),
             };
-            return match self.objects.triggers.get(&key) {
-                Some(object) => self.trigger(object),
-                None => self.missing(&key, place),
+            return match (
+                self.objects.triggers.get(&key),
+                self.objects.unreadable.get(&key),
+            ) {
+                (Some(object), _) => self.trigger(object),
+                (None, Some(unreadable)) => self.unreadable(&key, unreadable, place),
+                (None, None) => self.missing(&key, place),
             };
         }
         let annotations = &self.listener.metadata.annotations;
@@ -184,6 +224,17 @@ impl Resolver<'_> {
         let pointer = format!("{}/triggerRef", place.1);
         let problem = place.0.error(&pointer, format!("there is no {key}"));
         self.unusable(path, &key.name, place, problem)
+    }
+
+    /// A Trigger that is there and cannot be read. Its events wait.
+    fn unreadable(
+        &mut self,
+        key: &ObjectKey,
+        unreadable: &Unreadable,
+        place: (Arc<Origin>, String),
+    ) -> TriggerPlan {
+        let path = format!("{}/{}", key.namespace, key.name);
+        self.unusable(path, &key.name, place, unreadable.problem.clone())
     }
 
     /// A group of triggers. Its events wait, so that an upgrade finds them.
@@ -291,14 +342,12 @@ impl Resolver<'_> {
                 problems.push(origin.error(&format!("{here}/ref"), message));
                 continue;
             };
-            for (param, given) in object.value.spec.params.iter().enumerate() {
-                params.push(BindingParam {
-                    name: given.name.clone(),
-                    value: given.value.clone(),
-                });
+            let given = binding_params(&object.value);
+            places.extend((0..given.len()).map(|param| {
                 let pointer = format!("/spec/params/{param}/value");
-                places.push((Arc::clone(&object.origin), pointer));
-            }
+                (Arc::clone(&object.origin), pointer)
+            }));
+            params.extend(given);
         }
         (params, places)
     }
@@ -335,12 +384,7 @@ impl Resolver<'_> {
                     problems.push(origin.error(&format!("{here}/ref"), message));
                     return (nothing, (Arc::clone(origin), here));
                 };
-                let annotations = &object.value.metadata.annotations;
-                let source = TemplateSource {
-                    params: object.value.spec.params.clone(),
-                    resourcetemplates: object.value.spec.resourcetemplates.clone(),
-                    old_escape_quotes: annotations.contains_key(OLD_ESCAPE_QUOTES.key),
-                };
+                let source = template_source(&object.value);
                 (source, (Arc::clone(&object.origin), "/spec".into()))
             }
             _ => {
@@ -349,6 +393,27 @@ impl Resolver<'_> {
                 (nothing, (Arc::clone(origin), here))
             }
         }
+    }
+}
+
+/// The parameters that a binding gives.
+pub(super) fn binding_params(binding: &TriggerBinding) -> Vec<BindingParam> {
+    let params = binding.spec.params.iter();
+    params
+        .map(|param| BindingParam {
+            name: param.name.clone(),
+            value: param.value.clone(),
+        })
+        .collect()
+}
+
+/// What there is to render from a template.
+pub(super) fn template_source(template: &TriggerTemplate) -> TemplateSource {
+    let annotations = &template.metadata.annotations;
+    TemplateSource {
+        params: template.spec.params.clone(),
+        resourcetemplates: template.spec.resourcetemplates.clone(),
+        old_escape_quotes: annotations.contains_key(OLD_ESCAPE_QUOTES.key),
     }
 }
 

@@ -16,6 +16,46 @@ pub struct Listener {
     pub uid: String,
     /// Its triggers, in order.
     pub triggers: Vec<Entry>,
+    /// Whether its selectors might take triggers that nobody could read.
+    pub is_incomplete: bool,
+    /// Headers that carry what its triggers compare with secrets; they are
+    /// never recorded.
+    pub credential_headers: Vec<String>,
+}
+
+impl Listener {
+    /// A listener with these triggers.
+    pub fn new(id: ListenerId, uid: String, triggers: Vec<Entry>, is_incomplete: bool) -> Self {
+        let mut credential_headers: Vec<String> = triggers
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Ready(trigger) => Some(trigger),
+                Entry::Broken(_) => None,
+            })
+            .flat_map(|trigger| trigger.chain.credential_headers())
+            .collect();
+        credential_headers.sort();
+        credential_headers.dedup();
+        Self {
+            id,
+            uid,
+            triggers,
+            is_incomplete,
+            credential_headers,
+        }
+    }
+
+    /// The same listener with those of its triggers that `keep` takes.
+    pub fn only(&self, keep: impl Fn(&TriggerId) -> bool) -> Self {
+        let kept = self.triggers.iter().filter(|entry| keep(entry.id()));
+        Self {
+            id: self.id.clone(),
+            uid: self.uid.clone(),
+            triggers: kept.cloned().collect(),
+            is_incomplete: self.is_incomplete,
+            credential_headers: self.credential_headers.clone(),
+        }
+    }
 }
 
 /// A trigger of a listener, working or not.

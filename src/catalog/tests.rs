@@ -23,7 +23,7 @@ fn template(name: &str) -> String {
 }
 
 fn load(loader: &mut Loader, text: &str) -> (Arc<Snapshot>, Vec<String>) {
-    let loaded = loader.load(&[file("f.yaml", text)]);
+    let loaded = loader.load(&vec![file("f.yaml", text)].into());
     let shown = loaded.diagnostics.iter().map(ToString::to_string).collect();
     (loaded.snapshot, shown)
 }
@@ -47,7 +47,7 @@ fn listed_triggers_come_before_selected_ones_and_repeats_are_told_apart() {
         )
         + "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: a, labels: {app: web}}\nspec: {template: {ref: tt}}\n"
         + "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: b, labels: {app: api}}\nspec: {template: {ref: tt}}\n"
-        + "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: a, namespace: other, labels: {app: web}}\nspec: {template: {ref: tt}}\n";
+        + "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: a, namespace: other, labels: {app: web}}\nspec: {template: {spec: {resourcetemplates: []}}}\n";
     let (snapshot, diagnostics) = load(&mut Loader::default(), &text);
     assert_eq!(diagnostics, Vec::<String>::new());
     assert_eq!(
@@ -240,7 +240,8 @@ fn a_broken_trigger_keeps_its_verifier_where_that_is_sound() {
 
 #[test]
 fn a_trigger_that_goes_away_is_remembered_until_it_comes_back() {
-    let catalog = Catalog::default();
+    let catalog = Catalog::new(Duration::ZERO);
+    let slow = Catalog::new(Duration::from_secs(60));
     let text = object(
         "EventListener",
         "el",
@@ -254,10 +255,13 @@ fn a_trigger_that_goes_away_is_remembered_until_it_comes_back() {
     };
     let trigger = TriggerId("default/el#t".into());
     assert!(!catalog.was_deleted(&listener, &trigger));
-    catalog.replace(Arc::clone(&with));
-    catalog.replace(without);
+    for catalog in [&catalog, &slow] {
+        catalog.replace(Arc::clone(&with), vec![]);
+        catalog.replace(Arc::clone(&without), vec![]);
+    }
     assert!(catalog.was_deleted(&listener, &trigger));
-    catalog.replace(with);
+    assert!(!slow.was_deleted(&listener, &trigger), "it may come back");
+    catalog.replace(with, vec![]);
     assert!(!catalog.was_deleted(&listener, &trigger));
 }
 

@@ -1,10 +1,13 @@
 //! Word of changes in the folders of a configuration.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
+
+use super::files::is_yaml;
 
 /// How long it must have been quiet before a change is told of: editors and
 /// mounts change several files at once.
@@ -13,42 +16,37 @@ const QUIET: Duration = Duration::from_millis(150);
 /// The longest that a change is held back when it never gets quiet.
 const NO_LONGER_THAN: Duration = Duration::from_secs(2);
 
+/// A folder or file whose changes matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether every file in the folder matters, and not YAML alone.
+    pub every_file: bool,
+}
+
 /// Tells of changes.
 pub struct Watch {
+    watched: Arc<[Watched]>,
+    /// Replaced as a whole: a folder that was replaced by another one is no
+    /// longer the one that is watched.
+    watcher: RecommendedWatcher,
+    sender: mpsc::Sender<()>,
     changes: mpsc::Receiver<()>,
-    // Watches as long as it lives.
-    _watcher: RecommendedWatcher,
 }
 
 impl Watch {
-    /// Watches the folders at `paths`, and the folders of the files there:
-    /// editors replace files, and mounts replace links to folders.
-    pub fn new(paths: &[PathBuf]) -> notify::Result<Self> {
+    /// Watches these folders and files.
+    pub fn new(watched: Vec<Watched>) -> notify::Result<Self> {
         // One word that something has changed is enough.
         let (sender, changes) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            let reads = |event: &Event| matches!(event.kind, EventKind::Access(_));
-            if !event.as_ref().is_ok_and(reads) {
-                let _ = sender.try_send(());
-            }
-        })?;
-        for path in paths {
-            let is_folder = path.is_dir();
-            let folder = match path.parent() {
-                _ if is_folder => path.as_path(),
-                Some(parent) if parent != Path::new("") => parent,
-                _ => Path::new("."),
-            };
-            let mode = if is_folder {
-                RecursiveMode::Recursive
-            } else {
-                RecursiveMode::NonRecursive
-            };
-            watcher.watch(folder, mode)?;
-        }
+        let watched: Arc<[Watched]> = watched.into();
+        let watcher = watcher(&watched, sender.clone())?;
         Ok(Self {
+            watched,
+            watcher,
+            sender,
             changes,
-            _watcher: watcher,
         })
     }
 
@@ -65,34 +63,150 @@ impl Watch {
         };
         let _ = tokio::time::timeout(NO_LONGER_THAN, quiet).await;
     }
+
+    /// Watches what is there now under the same paths. To be called before
+    /// what has changed is read, so that no later change is missed.
+    pub fn renew(&mut self) -> notify::Result<()> {
+        self.watcher = watcher(&self.watched, self.sender.clone())?;
+        Ok(())
+    }
+}
+
+/// Watches each path, and the folder that it is in: editors replace files,
+/// and mounts replace links to folders.
+fn watcher(
+    watched: &Arc<[Watched]>,
+    sender: mpsc::Sender<()>,
+) -> notify::Result<RecommendedWatcher> {
+    let known = Arc::clone(watched);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        if matters(&event, &known) {
+            let _ = sender.try_send(());
+        }
+    })?;
+    for Watched { path, .. } in watched.iter() {
+        let above = above(path);
+        let is_folder = path.is_dir();
+        if is_folder {
+            watcher.watch(path, RecursiveMode::Recursive)?;
+        }
+        if above.is_dir() || !is_folder {
+            watcher.watch(above, RecursiveMode::NonRecursive)?;
+        }
+    }
+    Ok(watcher)
+}
+
+fn above(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+fn matters(event: &notify::Result<Event>, watched: &[Watched]) -> bool {
+    let Ok(event) = event else {
+        // Something was missed.
+        return true;
+    };
+    let is_read = matches!(event.kind, EventKind::Access(_));
+    let matters = |path: &PathBuf| watched.iter().any(|watched| watched.is_about(path));
+    !is_read && (event.need_rescan() || event.paths.iter().any(matters))
+}
+
+impl Watched {
+    /// Whether a change at `path` may change what is read.
+    fn is_about(&self, path: &Path) -> bool {
+        // The folder above `.` and `x.yaml` is told of as `./`.
+        let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_owned();
+        let (path, own) = (plain(path), plain(&self.path));
+        if path == own {
+            return true;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Mounted ConfigMaps and Secrets are links to `..data`, which is
+        // replaced.
+        let is_mount = name.starts_with("..");
+        if path.starts_with(&own) {
+            let is_folder = path.extension().is_none();
+            return is_mount || self.every_file || is_folder || is_yaml(&path);
+        }
+        is_mount && above(&path) == above(&own)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn folder(path: &Path) -> Watched {
+        Watched {
+            path: path.into(),
+            every_file: false,
+        }
+    }
+
+    async fn is_told(watch: &mut Watch) {
+        let told = tokio::time::timeout(PATIENCE, watch.changed());
+        told.await.unwrap();
+    }
+
     #[tokio::test]
     async fn a_new_file_a_replaced_one_and_one_in_a_new_folder_are_noticed() {
         let root = tempfile::tempdir().unwrap();
-        let mut watch = Watch::new(&[root.path().into()]).unwrap();
-        let patience = Duration::from_secs(10);
+        let mut watch = Watch::new(vec![folder(root.path())]).unwrap();
         std::fs::write(root.path().join("a.yaml"), "a: 1").unwrap();
-        tokio::time::timeout(patience, watch.changed())
-            .await
-            .unwrap();
+        is_told(&mut watch).await;
         let other = root.path().join(".new");
         std::fs::write(&other, "a: 2").unwrap();
         std::fs::rename(&other, root.path().join("a.yaml")).unwrap();
-        tokio::time::timeout(patience, watch.changed())
-            .await
-            .unwrap();
+        is_told(&mut watch).await;
         std::fs::create_dir(root.path().join("sub")).unwrap();
-        tokio::time::timeout(patience, watch.changed())
-            .await
-            .unwrap();
+        is_told(&mut watch).await;
         std::fs::write(root.path().join("sub/b.yaml"), "b: 1").unwrap();
-        tokio::time::timeout(patience, watch.changed())
-            .await
-            .unwrap();
+        is_told(&mut watch).await;
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_replaced_is_watched_again() {
+        let root = tempfile::tempdir().unwrap();
+        let (here, there) = (root.path().join("triggers"), root.path().join("next"));
+        std::fs::create_dir(&here).unwrap();
+        std::fs::create_dir(&there).unwrap();
+        let mut watch = Watch::new(vec![folder(&here)]).unwrap();
+        std::fs::rename(&here, root.path().join("old")).unwrap();
+        std::fs::rename(&there, &here).unwrap();
+        is_told(&mut watch).await;
+        watch.renew().unwrap();
+        std::fs::write(here.join("a.yaml"), "a: 1").unwrap();
+        is_told(&mut watch).await;
+    }
+
+    #[test]
+    fn only_what_is_read_matters() {
+        let watched = |path: &str, every_file| Watched {
+            path: path.into(),
+            every_file,
+        };
+        let triggers = watched("/etc/triggers", false);
+        for (path, matters) in [
+            ("/etc/triggers", true),
+            ("/etc/triggers/a.yaml", true),
+            ("/etc/triggers/sub", true),
+            ("/etc/triggers/..data", true),
+            ("/etc/triggers/.a.yaml.swp", false),
+            ("/etc/triggers/out/x.log", false),
+            ("/etc/other.yaml", false),
+        ] {
+            assert_eq!(triggers.is_about(Path::new(path)), matters, "{path}");
+        }
+        let file = watched("/etc/t/a.yaml", false);
+        assert!(file.is_about(Path::new("/etc/t/a.yaml")));
+        assert!(file.is_about(Path::new("/etc/t/..data")));
+        assert!(!file.is_about(Path::new("/etc/t/b.yaml")));
+        assert!(watched("a.yaml", false).is_about(Path::new("./a.yaml")));
+        assert!(watched("/s", true).is_about(Path::new("/s/hook/token.txt")));
     }
 }

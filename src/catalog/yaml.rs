@@ -5,14 +5,21 @@ use serde_json::Value;
 use serde_saphyr::granit_parser::{Event, Parser, Span};
 
 /// One document of a file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Document {
-    /// Its text, from the `---` on.
-    pub text: String,
-    /// Line of the file that the text begins on, from 1.
-    pub first_line: usize,
+    /// Its text.
+    pub text: DocumentText,
     /// The value, or what is wrong.
     pub value: Result<Value, SyntaxError>,
+}
+
+/// The text of one document, to find places in.
+#[derive(Debug, PartialEq)]
+pub(super) struct DocumentText {
+    /// From the `---` on.
+    text: String,
+    /// Line of the file that the text begins on, from 1.
+    first_line: usize,
 }
 
 /// Text that is no YAML.
@@ -33,7 +40,7 @@ pub struct Place {
     pub column: usize,
 }
 
-impl Document {
+impl DocumentText {
     /// Where in the file the piece at a JSON pointer stands; the nearest piece
     /// around it where it is not there itself.
     pub(super) fn locate(&self, pointer: &str) -> Place {
@@ -59,11 +66,11 @@ pub(super) fn documents(text: &str) -> Vec<Document> {
                 Ok(value) => Ok(value),
                 Err(error) => Err(error),
             };
-            Some(Document {
+            let text = DocumentText {
                 text: text.to_owned(),
                 first_line,
-                value,
-            })
+            };
+            Some(Document { text, value })
         })
         .collect()
 }
@@ -243,9 +250,12 @@ mod tests {
             values,
             [Some(&json!({"a": 1})), None, Some(&json!({"c": 3}))]
         );
-        assert_eq!(read[2].first_line, 6);
+        assert_eq!(read[2].text.first_line, 6);
         let error = read[1].value.clone().unwrap_err();
-        assert_eq!(read[1].in_file(error.place), Place { line: 3, column: 4 });
+        assert_eq!(
+            read[1].text.in_file(error.place),
+            Place { line: 3, column: 4 }
+        );
     }
 
     #[test]
@@ -277,7 +287,7 @@ mod tests {
             ("/spec/triggers/7", 3, 3),
         ] {
             assert_eq!(
-                document.locate(pointer),
+                document.text.locate(pointer),
                 Place { line, column },
                 "{pointer}"
             );
@@ -289,8 +299,8 @@ mod tests {
         fn no_text_breaks_the_reader(text in "([a-c]: |- |---\n|\\{|\\}|\\[|\\]|,|\"|'|&a |\\*a|!!str |\\|\n|>-\n|#|\t|\n|  |é|[0-9]|~){0,60}") {
             for document in documents(&text) {
                 for pointer in ["", "/a", "/a/0/b", "/c/~1/~0"] {
-                    let place = document.locate(pointer);
-                    prop_assert!(place.line >= document.first_line && place.column >= 1);
+                    let place = document.text.locate(pointer);
+                    prop_assert!(place.line >= document.text.first_line && place.column >= 1);
                 }
             }
         }

@@ -34,9 +34,8 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
 
 /// Loads trigger files, with everything that is wrong with them.
 pub(super) fn load(paths: &[PathBuf]) -> (Loaded, Vec<Diagnostic>) {
-    let (files, mut diagnostics) = files::read(paths);
-    let mut loaded = Loader::default().load(&files);
-    diagnostics.append(&mut loaded.diagnostics);
+    let mut loaded = Loader::default().load(&files::read(paths));
+    let mut diagnostics = std::mem::take(&mut loaded.diagnostics);
     diagnostics.extend(SecretSet::default().add_objects(&loaded.objects));
     diagnostics.sort();
     (loaded, diagnostics)

@@ -90,7 +90,11 @@ fn evaluate_cel(args: &CelArgs) -> Result<Value> {
 }
 
 fn evaluate_bindings(args: &BindArgs) -> Result<Value> {
-    let (files, mut diagnostics) = files::read(&args.bindings);
+    let files::ReadFiles {
+        files,
+        mut diagnostics,
+        ..
+    } = files::read(&args.bindings);
     let mut objects = Objects::default();
     for file in &files {
         diagnostics.extend(objects.read_file(&file.name, &file.text).diagnostics);

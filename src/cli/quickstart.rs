@@ -189,7 +189,7 @@ struct Secrets {
 
 impl Secrets {
     fn shipped() -> Self {
-        let loaded = Loader::default().load(&shipped::triggers());
+        let loaded = Loader::default().load(&shipped::triggers().into());
         let mut set = SecretSet::default();
         set.add_objects(&loaded.objects);
         let store = SecretStore::new();

@@ -16,9 +16,8 @@ use crate::journal::Rendered;
 use crate::model::event::RawEvent;
 use crate::model::ids::{DeliveryId, EventId};
 use crate::model::verdict::{Reason, Verdict};
-use crate::pipeline::{Accepted, Judgement, Work, judge, prepare};
+use crate::pipeline::{Accepted, Circumstances, Judgement, Work, judge, prepare};
 use crate::secrets::{SecretSet, SecretStore};
-use crate::verify;
 
 use super::{TriggerFiles, USAGE, check, fail, print, recorded, say};
 
@@ -120,14 +119,22 @@ fn prepare_run(args: &RunArgs) -> Result<(Arc<Listener>, Accepted)> {
     let mut secrets = SecretSet::default();
     secrets.add_objects(&loaded.objects);
     for folder in &args.files.secret_dir {
-        secrets.add_folder(folder).context("secrets")?;
+        let errors = secrets.add_folder(folder, &SecretSet::default());
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error).context("secrets");
+        }
     }
     let store = SecretStore::new();
     store.replace(secrets);
     let request = recorded::read(&args.request)?;
     let (listener, url) = find(&loaded.snapshot, args.listener.as_deref(), &request.url)?;
     let raw = RawEvent { url, ..request };
-    let accepted = judge(&listener, raw, &*store, Uuid::now_v7());
+    let circumstances = Circumstances {
+        secrets: &*store,
+        fresh: Uuid::now_v7(),
+        explain: true,
+    };
+    let accepted = judge(&listener, raw, &circumstances);
     Ok((listener, accepted))
 }
 
@@ -185,17 +192,19 @@ fn row(judgement: &Judgement, accepted: &Accepted) -> Row {
         detail: last.and_then(|finding| finding.detail.clone()),
         rendered: None,
     };
-    let (Verdict::Matched, Some(event), Some(trigger)) =
-        (judgement.verdict, &accepted.verified, &judgement.compiled)
-    else {
+    let (Verdict::Matched, Some(event), Some(headers), Some(trigger)) = (
+        judgement.verdict,
+        &accepted.verified,
+        &accepted.headers,
+        &judgement.compiled,
+    ) else {
         return row;
     };
-    let headers = verify::recordable(event);
     let work = Work {
         id: DeliveryId(0),
         event_id: accepted.event,
         event,
-        headers: &headers,
+        headers,
         trigger,
         extensions: &judgement.extensions,
         rendered: None,

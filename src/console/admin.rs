@@ -39,7 +39,8 @@ async fn guarded(State(guard): State<Guard>, request: Request, next: Next) -> Re
     }
 }
 
-/// Listeners with their triggers, and counts of deliveries.
+/// Listeners with their triggers, counts of deliveries, and what is wrong with
+/// the configuration.
 async fn status(State(admin): State<Arc<Admin>>) -> Response {
     let counts = match admin.journal.counts().await {
         Ok(counts) => counts,
@@ -60,6 +61,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
         "listeners": listeners.into_iter().map(|l| listener(l)).collect::<Vec<_>>(),
         "deliveries": deliveries,
         "deferred": counts.deferred,
+        "mistakes": *admin.catalog.mistakes(),
     });
     respond(StatusCode::OK, &body)
 }

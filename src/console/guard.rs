@@ -52,7 +52,10 @@ impl Guard {
 /// Whether a `Host` names this machine alone.
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        Some(rest) => match rest.split_once(']') {
+            Some((name, port)) if port.is_empty() || port.starts_with(':') => name,
+            Some(_) | None => "",
+        },
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
     name.eq_ignore_ascii_case("localhost")
@@ -91,6 +94,8 @@ mod tests {
             "10.0.0.1:9000",
             "",
             "127.0.0.1.evil.example",
+            "[::1]evil.example",
+            "[::1].evil.example:9000",
         ] {
             let refused = Err(StatusCode::FORBIDDEN);
             assert_eq!(check(None, &[("host", host)]), refused, "{host}");

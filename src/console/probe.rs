@@ -61,7 +61,7 @@ pub fn probe_router(health: Arc<Health>) -> Router {
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
-    let asked = tokio::time::timeout(JOURNAL_ANSWERS_WITHIN, health.journal.next_due()).await;
+    let asked = tokio::time::timeout(JOURNAL_ANSWERS_WITHIN, health.journal.check()).await;
     let journal = matches!(asked, Ok(Ok(_)));
     let config = health.loaded.load(Ordering::Acquire);
     let draining = health.draining.load(Ordering::Acquire);

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::request;
 use axum::http::{HeaderMap, Method, Response};
 use axum::routing::any;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -21,7 +22,7 @@ use crate::model::headers::Headers;
 use crate::model::ids::EventId;
 use crate::model::secret::Secrets;
 use crate::model::verdict::Reason;
-use crate::pipeline::{Accepted, Gate, judge};
+use crate::pipeline::{Acceptance, Accepted, Circumstances, Gate, judge};
 use crate::telemetry::Metrics;
 use crate::telemetry::happening::{Happening, JournalFailed, RequestAnswered, TriggerJudged};
 use crate::worker::Worker;
@@ -29,7 +30,7 @@ use crate::worker::Worker;
 use super::body::{self, Received};
 use super::budget::{Budget, Share};
 use super::flood::Floods;
-use super::limits::{JUDGED_ASIDE_FROM, Limits};
+use super::limits::{JUDGED_ASIDE_AT_ONCE, JUDGED_ASIDE_FROM, Limits};
 use super::respond::{answer, journal_reason, refusal};
 use super::route::{Target, request_url, target};
 
@@ -37,6 +38,7 @@ use super::route::{Target, request_url, target};
 pub struct Ingress {
     parts: Parts,
     floods: Floods,
+    aside: Semaphore,
 }
 
 /// Everything that answering a request takes.
@@ -66,6 +68,7 @@ impl Ingress {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             floods: Floods::new(parts.limits.refusals_per_second),
+            aside: Semaphore::new(JUDGED_ASIDE_AT_ONCE),
             parts,
         })
     }
@@ -192,36 +195,25 @@ impl Ingress {
         listener: Arc<Listener>,
         raw: RawEvent,
         fresh: Uuid,
-        share: Share,
+        mut share: Share,
     ) -> Result<Accepted, Reason> {
-        let request = raw.clone();
-        let mut accepted = if raw.body.len() < JUDGED_ASIDE_FROM {
-            judge(&listener, raw, &*self.parts.secrets, fresh)
-        } else {
-            let (listener, secrets) = (Arc::clone(&listener), Arc::clone(&self.parts.secrets));
-            let judging = move || judge(&listener, raw, &*secrets, fresh);
-            let judged = tokio::task::spawn_blocking(judging).await;
-            judged.map_err(|_| Reason::Internal)?
-        };
+        let mut accepted = self.judge(&listener, raw, fresh).await?;
+        // What the body has become takes up memory as long as the body does.
+        let bytes = accepted.bytes_in_memory();
+        let tight = !self.parts.budget.extend(&mut share, bytes) || self.parts.budget.is_tight();
+        if tight {
+            accepted.save_memory();
+        }
         let admitted = self
             .parts
             .gate
-            .admit(
-                &mut accepted,
-                &listener,
-                &request,
-                unix_ms(),
-                Uuid::now_v7(),
-            )
+            .admit(&mut accepted, &listener, Acceptance::new(unix_ms()))
             .await;
         let held = admitted.map_err(|error| {
             let what = "an accepted event";
-            JournalFailed {
-                what,
-                error: &error,
-            }
-            .emit(&self.parts.metrics);
-            journal_reason(&error)
+            let error = &error;
+            JournalFailed { what, error }.emit(&self.parts.metrics);
+            journal_reason(error)
         })?;
         for judgement in &accepted.judgements {
             let happening = TriggerJudged {
@@ -235,12 +227,41 @@ impl Ingress {
             happening.emit(&self.parts.metrics);
         }
         if !held.is_empty() {
-            self.parts
-                .worker
-                .take(held, share, self.parts.budget.is_tight())
-                .await;
+            self.parts.worker.take(held, share, tight);
         }
         Ok(accepted)
+    }
+
+    /// Judges an event, a large one off the threads that serve connections,
+    /// and few of those at once.
+    async fn judge(
+        &self,
+        listener: &Arc<Listener>,
+        raw: RawEvent,
+        fresh: Uuid,
+    ) -> Result<Accepted, Reason> {
+        let explain = TriggerJudged::is_explained();
+        if raw.body.len() < JUDGED_ASIDE_FROM {
+            let circumstances = Circumstances {
+                secrets: &*self.parts.secrets,
+                fresh,
+                explain,
+            };
+            return Ok(judge(listener, raw, &circumstances));
+        }
+        let slot = self.aside.acquire().await;
+        let (listener, secrets) = (Arc::clone(listener), Arc::clone(&self.parts.secrets));
+        let judged = tokio::task::spawn_blocking(move || {
+            let circumstances = Circumstances {
+                secrets: &*secrets,
+                fresh,
+                explain,
+            };
+            judge(&listener, raw, &circumstances)
+        });
+        let judged = judged.await.map_err(|_| Reason::Internal);
+        drop(slot);
+        judged
     }
 }
 

@@ -21,10 +21,15 @@ pub struct Limits {
     pub total_time: Duration,
     /// Most connections at once.
     pub connections: usize,
-    /// Events of one listener that may wait for their verification.
+    /// Events of one listener that may wait although nobody has verified them.
     pub deferred_events: usize,
     /// Bytes of their bodies.
     pub deferred_bytes: usize,
+    /// Verified events of one listener that may wait for a trigger that does
+    /// not work yet.
+    pub waiting_events: usize,
+    /// Bytes of their bodies.
+    pub waiting_bytes: usize,
     /// Refused requests that a listener answers with 401 in a second; the
     /// others are told to slow down.
     pub refusals_per_second: u32,
@@ -43,6 +48,8 @@ impl Limits {
         connections: 4096,
         deferred_events: 100,
         deferred_bytes: 64 * 1024 * 1024,
+        waiting_events: 10_000,
+        waiting_bytes: 256 * 1024 * 1024,
         refusals_per_second: 100,
     };
 }
@@ -60,6 +67,10 @@ pub(super) const ANNOUNCED_AT_MOST: usize = 1024 * 1024;
 /// Bodies from this size on are judged off the threads that serve
 /// connections: to hash and parse a megabyte takes milliseconds.
 pub(super) const JUDGED_ASIDE_FROM: usize = 512 * 1024;
+
+/// Bodies that are judged there at once: parsed, each takes up many times its
+/// own size.
+pub(super) const JUDGED_ASIDE_AT_ONCE: usize = 2;
 
 /// Rows of the answer's table of triggers. Beyond, verdicts are counted.
 pub(super) const ANSWER_ROWS: usize = 20;

@@ -33,14 +33,15 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         Reason::NotFound => StatusCode::NOT_FOUND,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-        Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Reason::BodyTooLarge | Reason::BodyTooComplex => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::EncodingUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::Flood => StatusCode::TOO_MANY_REQUESTS,
         Reason::Overloaded
         | Reason::JournalUnavailable
         | Reason::DeferredQuota
         | Reason::RequestTimeout
-        | Reason::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        | Reason::NoTriggers
+        | Reason::ConfigUnread => StatusCode::SERVICE_UNAVAILABLE,
         Reason::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Reason::SecretMissing
         | Reason::SecretKeyMissing
@@ -74,7 +75,6 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::ManifestInvalid
         | Reason::SinkUnavailable
         | Reason::RetriesExhausted
-        | Reason::Duplicate
         | Reason::RecordUnreadable
         | Reason::TriggerMissing
         | Reason::TriggerDeleted
@@ -85,7 +85,6 @@ pub(super) fn status(reason: Reason) -> StatusCode {
 /// The reason that a failing journal gives the request.
 pub(super) fn journal_reason(error: &JournalError) -> Reason {
     match error {
-        JournalError::Quota => Reason::DeferredQuota,
         JournalError::Busy => Reason::Overloaded,
         JournalError::InUse(_)
         | JournalError::Folder { .. }
@@ -101,20 +100,7 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
 /// that they can ask about, and nothing of the listener.
 pub(super) fn refusal(event: EventId, reason: Reason) -> Response<Body> {
     let status = status(reason);
-    let stranger = matches!(
-        status,
-        StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS
-    );
-    let body = if stranger {
-        json!({ "eventID": event })
-    } else {
-        json!({
-            "eventID": event,
-            "reason": reason.code(),
-            "errorMessage": reason.meaning(),
-        })
-    };
-    let mut response = respond(status, &body);
+    let mut response = respond(status, &refusal_body(event, reason));
     let headers = response.headers_mut();
     match status {
         StatusCode::METHOD_NOT_ALLOWED => {
@@ -132,6 +118,21 @@ pub(super) fn refusal(event: EventId, reason: Reason) -> Response<Body> {
     response
 }
 
+fn refusal_body(event: EventId, reason: Reason) -> Value {
+    let stranger = matches!(
+        status(reason),
+        StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS
+    );
+    if stranger {
+        return json!({ "eventID": event });
+    }
+    json!({
+        "eventID": event,
+        "reason": reason.code(),
+        "errorMessage": reason.meaning(),
+    })
+}
+
 /// The answer to an event, and the reason where it is not accepted.
 pub(super) fn answer(listener: &Listener, accepted: &Accepted) -> (Response<Body>, Option<Reason>) {
     match accepted.answer() {
@@ -143,6 +144,7 @@ pub(super) fn answer(listener: &Listener, accepted: &Accepted) -> (Response<Body
             let (status, body) = preview(listener, accepted);
             (respond(status, &body), Some(reason))
         }
+        Answer::Later(reason) => (refusal(accepted.event, reason), Some(reason)),
         Answer::Accepted | Answer::Deferred => {
             let (status, body) = preview(listener, accepted);
             (respond(status, &body), None)
@@ -153,10 +155,15 @@ pub(super) fn answer(listener: &Listener, accepted: &Accepted) -> (Response<Body
 /// Status and body of the answer to an event.
 pub fn preview(listener: &Listener, accepted: &Accepted) -> (StatusCode, Value) {
     match accepted.answer() {
-        Answer::Accepted | Answer::Deferred => {
+        Answer::Accepted => {
             let body = accepted_body(listener, accepted);
             (StatusCode::ACCEPTED, Value::Object(body))
         }
+        Answer::Deferred => {
+            let body = deferred_body(listener, accepted);
+            (StatusCode::ACCEPTED, Value::Object(body))
+        }
+        Answer::Later(reason) => (status(reason), refusal_body(accepted.event, reason)),
         Answer::BadBody(reason) => {
             let mut body = accepted_body(listener, accepted);
             body.insert("reason".into(), reason.code().into());
@@ -180,14 +187,32 @@ fn refused(accepted: &Accepted) -> Reason {
         .unwrap_or(Reason::NotThisSender)
 }
 
-/// The body of an answer to a sender who is known: Tekton's fields, and what
-/// each trigger made of the event.
-fn accepted_body(listener: &Listener, accepted: &Accepted) -> Map<String, Value> {
+/// Tekton's fields.
+fn tekton_body(listener: &Listener, accepted: &Accepted) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("eventListener".into(), listener.id.name.clone().into());
     body.insert("namespace".into(), listener.id.namespace.clone().into());
     body.insert("eventListenerUID".into(), listener.uid.clone().into());
     body.insert("eventID".into(), accepted.event.to_string().into());
+    body
+}
+
+/// The body of an answer to a sender whose event waits. Who is not known yet
+/// hears nothing of the triggers.
+fn deferred_body(listener: &Listener, accepted: &Accepted) -> Map<String, Value> {
+    let is_known = accepted.judgements.iter().any(|j| j.verified);
+    let mut body = match is_known {
+        true => accepted_body(listener, accepted),
+        false => tekton_body(listener, accepted),
+    };
+    body.insert("deferred".into(), true.into());
+    body
+}
+
+/// The body of an answer to a sender who is known: Tekton's fields, and what
+/// each trigger made of the event.
+fn accepted_body(listener: &Listener, accepted: &Accepted) -> Map<String, Value> {
+    let mut body = tekton_body(listener, accepted);
     let rows = accepted.judgements.iter().take(ANSWER_ROWS).map(row);
     body.insert("triggers".into(), rows.collect());
     if accepted.judgements.len() > ANSWER_ROWS {
@@ -209,10 +234,13 @@ fn row(judgement: &Judgement) -> Value {
     if let Some(reason) = judgement.reason {
         row.insert("reason".into(), reason.code().into());
     }
-    if let Some((event, state)) = judgement.earlier() {
+    if let Some(earlier) = judgement.earlier() {
         row.insert("duplicate".into(), true.into());
-        row.insert("eventID".into(), event.to_string().into());
-        row.insert("state".into(), state.as_str().into());
+        row.insert("eventID".into(), earlier.event.to_string().into());
+        row.insert("state".into(), earlier.state.as_str().into());
+        if let Some(reason) = earlier.reason {
+            row.insert("reason".into(), reason.code().into());
+        }
     }
     Value::Object(row)
 }

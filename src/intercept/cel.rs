@@ -24,6 +24,7 @@ mod overlay;
 mod params;
 mod parse;
 mod program;
+mod reads;
 #[cfg(test)]
 mod properties;
 mod registry;
@@ -44,6 +45,7 @@ pub use filter::{Filter, FilterOutcome, compile_filter, compile_filters};
 pub use overlay::{Overlay, compile_overlay};
 pub use params::Params;
 pub use program::{Program, compile, compile_all};
+pub use reads::Credential;
 
 /// What an expression sees of an event.
 #[derive(Clone, Copy)]

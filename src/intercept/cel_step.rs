@@ -4,13 +4,16 @@ use serde_json::{Map, Value};
 
 use crate::model::event::VerifiedEvent;
 use crate::model::finding::Stop;
+use crate::model::json;
+use crate::model::limits::EXTENSIONS_DEPTH;
 use crate::model::problem::Problem;
 use crate::model::secret::SecretKeyRef;
 use crate::model::verdict::{Reason, Verdict};
 
 use super::Surroundings;
 use super::cel::{
-    self, ErrorClass, EvalError, Filter, FilterOutcome, MissingSecret, Overlay, Params, Scope,
+    self, Credential, ErrorClass, Filter, FilterOutcome, MissingSecret, Overlay, OverlayError,
+    Params, Scope,
 };
 
 /// A compiled `cel` interceptor.
@@ -47,92 +50,152 @@ impl CelStep {
         }
     }
 
-    /// Decides, and adds what the overlays give. Every overlay sees the
-    /// extensions as they were before this interceptor.
+    /// What its expressions compare with secrets.
+    pub(super) fn credentials(&self) -> impl Iterator<Item = &Credential> {
+        let filter = self.filter.iter().flat_map(Filter::credentials);
+        filter.chain(self.overlays.iter().flat_map(Overlay::credentials))
+    }
+
+    /// Says who sent the event, where the filter does that and nothing before
+    /// it has to run first. A body that cannot be read proves nothing.
+    pub(super) fn authenticate(
+        &self,
+        event: &VerifiedEvent,
+        around: &Surroundings<'_>,
+    ) -> Result<(), Stop> {
+        let Some(filter) = self.filter.as_ref().filter(|filter| is_first(filter)) else {
+            return Ok(());
+        };
+        let body = if filter.authenticates_by_body() {
+            event.body().map_err(|_| refused())?
+        } else {
+            &Value::Null
+        };
+        proven(filter, &scope(event, body, &Map::new(), around))
+    }
+
+    /// Decides whether the event is wanted, and adds what the overlays give.
+    /// Every overlay sees the extensions as they were before this interceptor.
     pub(super) fn decide(
         &self,
         event: &VerifiedEvent,
         around: &Surroundings<'_>,
+        withheld: &[&str],
         extensions: &mut Map<String, Value>,
-        awaits: &mut Option<SecretKeyRef>,
     ) -> Result<(), Stop> {
         let body = event
             .body()
             .map_err(|reason| Stop::failed(reason, reason.meaning()))?;
         let mut added = Map::new();
-        let scope = Scope {
-            body,
-            headers: event.headers(),
-            extensions,
-            request_url: event.url(),
-            secrets: around.secrets,
-            namespace: around.namespace,
-        };
+        let scope = scope(event, body, extensions, around);
         if let Some(filter) = &self.filter {
-            decide_filter(filter, &scope, awaits)?;
+            if !is_first(filter) {
+                proven(filter, &scope)?;
+            }
+            wanted(filter, &scope, around.explain.then_some(withheld))?;
         }
         for overlay in &self.overlays {
-            overlay.apply(&scope, &mut added).map_err(|error| {
-                let key = overlay.key();
-                Stop::failed(Reason::OverlayFailed, format!("overlay `{key}`: {error}"))
-            })?;
+            let applied = overlay.apply(&scope, &mut added);
+            applied.map_err(|error| unlaid(overlay.key(), &error))?;
+        }
+        if !json::fits(&added, EXTENSIONS_DEPTH) {
+            let detail = format!("extensions nested deeper than {EXTENSIONS_DEPTH}");
+            return Err(Stop::failed(Reason::OverlayFailed, detail));
         }
         extensions.extend(added);
         Ok(())
     }
 }
 
-fn decide_filter(
-    filter: &Filter,
-    scope: &Scope<'_>,
-    awaits: &mut Option<SecretKeyRef>,
-) -> Result<(), Stop> {
-    match filter.decide(scope) {
+/// Whether a filter says who sent an event before any other interceptor runs.
+fn is_first(filter: &Filter) -> bool {
+    filter.authenticates() && !filter.authenticates_by_extensions()
+}
+
+fn scope<'a>(
+    event: &'a VerifiedEvent,
+    body: &'a Value,
+    extensions: &'a Map<String, Value>,
+    around: &Surroundings<'a>,
+) -> Scope<'a> {
+    Scope {
+        body,
+        headers: event.headers(),
+        extensions,
+        request_url: event.url(),
+        secrets: around.secrets,
+        namespace: around.namespace,
+    }
+}
+
+fn proven(filter: &Filter, scope: &Scope<'_>) -> Result<(), Stop> {
+    match filter.authenticate(scope) {
         FilterOutcome::True => Ok(()),
-        FilterOutcome::False => Err(Stop::filtered(
-            Reason::FilterFalse,
-            explanation(filter, scope),
-        )),
-        FilterOutcome::Refused => Err(Stop {
-            verdict: Verdict::Refused,
-            reason: Reason::SecretComparisonFalse,
-            detail: None,
+        FilterOutcome::SecretMissing(secret, gap) => Err(missing(&secret, gap)),
+        FilterOutcome::False | FilterOutcome::Refused | FilterOutcome::Error(_) => Err(refused()),
+    }
+}
+
+fn refused() -> Stop {
+    Stop {
+        verdict: Verdict::Refused,
+        reason: Reason::SecretComparisonFalse,
+        detail: None,
+    }
+}
+
+fn missing(secret: &SecretKeyRef, gap: MissingSecret) -> Stop {
+    Stop {
+        verdict: Verdict::Deferred,
+        reason: match gap {
+            MissingSecret::NoSecret => Reason::SecretMissing,
+            MissingSecret::NoKey => Reason::SecretKeyMissing,
+            MissingSecret::Empty => Reason::SecretEmpty,
+            MissingSecret::NotSynced => Reason::SecretsNotSynced,
+        },
+        detail: Some(format!("waits for secret {secret}")),
+    }
+}
+
+/// Whether the event is wanted. Where not, an explanation is only made for
+/// somebody who looks at it: it evaluates the filter's parts once more.
+fn wanted(filter: &Filter, scope: &Scope<'_>, explain: Option<&[&str]>) -> Result<(), Stop> {
+    match filter.decide_wanted(scope) {
+        FilterOutcome::True => Ok(()),
+        FilterOutcome::False => Err(Stop {
+            verdict: Verdict::Filtered,
+            reason: Reason::FilterFalse,
+            detail: explain.map(|withheld| explanation(filter, scope, withheld)),
         }),
-        FilterOutcome::SecretMissing(secret, gap) => {
-            let reason = match gap {
-                MissingSecret::NoSecret => Reason::SecretMissing,
-                MissingSecret::NoKey => Reason::SecretKeyMissing,
-                MissingSecret::Empty => Reason::SecretEmpty,
-                MissingSecret::NotSynced => Reason::SecretsNotSynced,
-            };
-            let detail = Some(format!("waits for secret {secret}"));
-            *awaits = Some(secret);
-            Err(Stop {
-                verdict: Verdict::Deferred,
-                reason,
-                detail,
-            })
-        }
         FilterOutcome::Error(error) => {
             let reason = if error.class() == ErrorClass::Exhausted {
                 Reason::CelExhausted
             } else {
                 Reason::CelFailed
             };
-            Err(Stop::failed(reason, failure(filter, &error)))
+            Err(Stop::failed(
+                reason,
+                format!("`{}`: {error}", filter.source()),
+            ))
         }
+        FilterOutcome::Refused => Err(refused()),
+        FilterOutcome::SecretMissing(secret, gap) => Err(missing(&secret, gap)),
     }
 }
 
-fn failure(filter: &Filter, error: &EvalError) -> String {
-    format!("`{}`: {error}", filter.source())
+fn unlaid(key: &str, error: &OverlayError) -> Stop {
+    if let OverlayError::Eval(error) = error
+        && let Some((secret, gap)) = error.missing_secret()
+    {
+        return missing(secret, gap);
+    }
+    Stop::failed(Reason::OverlayFailed, format!("overlay `{key}`: {error}"))
 }
 
 /// The filter with the values that it was decided by.
-fn explanation(filter: &Filter, scope: &Scope<'_>) -> String {
+fn explanation(filter: &Filter, scope: &Scope<'_>, withheld: &[&str]) -> String {
     let mut text = format!("`{}`", filter.source());
-    let values = filter.explain(scope);
-    for (index, (part, value)) in values.iter().enumerate() {
+    for (index, (part, value)) in filter.explain(scope, withheld).iter().enumerate() {
         text.push_str(if index == 0 { "; " } else { ", " });
         text.push_str(&format!("{part} = {value}"));
     }

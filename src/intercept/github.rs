@@ -8,21 +8,22 @@ use crate::model::problem::{Problem, field};
 /// `githubOwners` keeps strangers from starting pipelines.
 const NEED_A_CALL: [&str; 2] = ["addChangedFiles", "githubOwners"];
 
-/// Refuses parameters that this version cannot honour.
-pub(super) fn refuse_calls(params: &Map<String, Value>) -> Result<(), Problem> {
-    for name in NEED_A_CALL {
-        let enabled = field(params, name)
-            .and_then(Value::as_object)
-            .and_then(|object| field(object, "enabled"))
-            .and_then(Value::as_bool);
-        if enabled == Some(true) {
-            return Err(Problem::at(
+/// The parameters that this version cannot honour.
+pub(super) fn refuse_calls(params: &Map<String, Value>) -> Vec<Problem> {
+    let is_enabled = |name: &str| {
+        let object = field(params, name).and_then(Value::as_object);
+        let enabled = object.and_then(|object| field(object, "enabled"));
+        enabled.and_then(Value::as_bool) == Some(true)
+    };
+    let enabled = NEED_A_CALL.into_iter().filter(|name| is_enabled(name));
+    enabled
+        .map(|name| {
+            Problem::at(
                 format!("/{name}"),
                 format!("`{name}` needs GitHub's API, which this version does not call yet"),
-            ));
-        }
-    }
-    Ok(())
+            )
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -34,9 +35,9 @@ mod tests {
     #[test]
     fn an_ownership_check_is_never_passed_over() {
         let params = json!({"githubOwners": {"enabled": true}});
-        let problem = refuse_calls(params.as_object().unwrap()).unwrap_err();
-        assert_eq!(problem.pointer, "/githubOwners");
+        let problems = refuse_calls(params.as_object().unwrap());
+        assert_eq!(problems[0].pointer, "/githubOwners");
         let params = json!({"githubOwners": {"enabled": false}, "addChangedFiles": null});
-        assert_eq!(refuse_calls(params.as_object().unwrap()), Ok(()));
+        assert_eq!(refuse_calls(params.as_object().unwrap()), []);
     }
 }

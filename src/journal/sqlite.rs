@@ -3,11 +3,13 @@
 //! Every write is a job for the writer thread, which takes all jobs that wait
 //! into one transaction and answers them after its commit. In WAL mode with
 //! `synchronous=FULL` a commit returns after the log was synced, so that an
-//! answer means "on disk".
+//! answer means "on disk". Questions that nobody's delivery waits for have a
+//! connection of their own.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -18,8 +20,8 @@ use crate::model::ids::{DeliveryId, EventId, TriggerId};
 use super::progress::Progress;
 use super::seal::Seal;
 use super::{
-    Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Leased, NewDeferral,
-    NewEvent, Quota, Receipt, Rendered,
+    Admitted, Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Lease,
+    NewDeferral, NewEvent, Quotas, Receipt, Rendered,
 };
 
 mod checkpoint;
@@ -27,6 +29,7 @@ mod deferral;
 mod delivery;
 mod event;
 mod folder;
+mod retention;
 mod schema;
 mod writer;
 
@@ -37,9 +40,12 @@ const QUEUE: usize = 4096;
 
 /// A journal in a file of its own.
 pub struct SqliteJournal {
-    jobs: std::sync::Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    /// Whether nothing could be written the last time.
+    failing: Arc<AtomicBool>,
+    reader: Arc<Mutex<Option<Connection>>>,
     seal: Arc<Seal>,
-    writer: std::sync::Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
     checkpoints: checkpoint::Checkpoints,
     /// Held as long as the journal is open: one process a folder.
     _lock: File,
@@ -51,12 +57,16 @@ impl SqliteJournal {
     ///
     /// Blocks on the disk.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
         let lock = folder::claim(folder)?;
         let seal = Seal::open(&folder.join("seal.key")).map_err(|error| JournalError::Folder {
             path: folder.to_owned(),
             message: error.to_string(),
         })?;
+        folder::make_private(path)?;
         let mut connection = open_connection(path)?;
         delivery::restart(&connection).map_err(|source| damaged(path, source))?;
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -64,17 +74,22 @@ impl SqliteJournal {
         let log = checkpoints
             .watch(&mut connection)
             .map_err(|source| damaged(path, source))?;
+        let reader = schema::open_reader(path)?;
+        let failing = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&failing);
         let writer = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || writer::run(connection, queue, log))
+            .spawn(move || writer::run(connection, queue, log, &told))
             .map_err(|error| JournalError::Folder {
                 path: folder.to_owned(),
                 message: error.to_string(),
             })?;
         Ok(Self {
-            jobs: std::sync::Mutex::new(Some(jobs)),
+            jobs: Mutex::new(Some(jobs)),
+            failing,
+            reader: Arc::new(Mutex::new(Some(reader))),
             seal: Arc::new(seal),
-            writer: std::sync::Mutex::new(Some(writer)),
+            writer: Mutex::new(Some(writer)),
             checkpoints,
             _lock: lock,
         })
@@ -120,9 +135,44 @@ impl SqliteJournal {
     }
 }
 
+impl SqliteJournal {
+    /// Asks something that no delivery waits for, beside the writer.
+    fn read<T, F>(&self, question: F) -> Done<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+    {
+        let reader = Arc::clone(&self.reader);
+        Box::pin(async move {
+            let asked = tokio::task::spawn_blocking(move || {
+                let reader = reader.lock().map_err(|_| JournalError::Closed)?;
+                question(reader.as_ref().ok_or(JournalError::Closed)?)
+            });
+            asked.await.map_err(|_| JournalError::Closed)?
+        })
+    }
+}
+
 impl Journal for SqliteJournal {
-    fn accept(&self, event: NewEvent) -> Done<'_, Vec<Receipt>> {
-        self.write_or_refuse(move |connection| event::insert(connection, &event))
+    fn admit(
+        &self,
+        event: Option<NewEvent>,
+        waiting: Vec<NewDeferral>,
+        quotas: Quotas,
+    ) -> Done<'_, Admitted> {
+        let seal = Arc::clone(&self.seal);
+        self.write_or_refuse(move |connection| {
+            let mut admitted = Admitted::default();
+            if let Some(event) = &event {
+                admitted.receipts = event::insert(connection, event)?;
+            }
+            for deferral in &waiting {
+                if !deferral::insert(connection, &seal, deferral, quotas)? {
+                    admitted.turned_away.push(deferral.triggers.clone());
+                }
+            }
+            Ok(admitted)
+        })
     }
 
     fn commit(&self, id: DeliveryId, rendered: Arc<Rendered>) -> Done<'_, ()> {
@@ -133,7 +183,7 @@ impl Journal for SqliteJournal {
         self.write(move |connection| delivery::record(connection, id, &attempt, &progress))
     }
 
-    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Vec<Leased>> {
+    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Lease> {
         self.write(move |connection| delivery::lease(connection, now_ms, limit))
     }
 
@@ -143,11 +193,6 @@ impl Journal for SqliteJournal {
 
     fn hand_back(&self, ids: Vec<DeliveryId>) -> Done<'_, ()> {
         self.write(move |connection| delivery::hand_back(connection, &ids))
-    }
-
-    fn defer(&self, event: NewDeferral, quota: Quota) -> Done<'_, ()> {
-        let seal = Arc::clone(&self.seal);
-        self.write_or_refuse(move |connection| deferral::insert(connection, &seal, &event, quota))
     }
 
     fn next_deferred(&self, after: i64) -> Done<'_, Option<Deferral>> {
@@ -171,32 +216,46 @@ impl Journal for SqliteJournal {
     }
 
     fn deliveries_of(&self, event: EventId) -> Done<'_, Vec<DeliveryView>> {
-        self.write(move |connection| delivery::of_event(connection, event))
+        self.read(move |connection| delivery::of_event(connection, event))
     }
 
     fn counts(&self) -> Done<'_, Counts> {
-        self.write(delivery::counts)
+        self.read(delivery::counts)
     }
 
-    fn tidy(&self, now_ms: i64) -> Done<'_, usize> {
-        self.write(move |connection| event::forget(connection, now_ms))
+    fn tidy(&self, now_ms: i64, ended_before_ms: i64) -> Done<'_, usize> {
+        self.write(move |connection| retention::forget(connection, now_ms, ended_before_ms))
+    }
+
+    fn check(&self) -> Done<'_, ()> {
+        let failing = Arc::clone(&self.failing);
+        self.write(move |connection| {
+            // Only a write says whether one can be made.
+            if failing.load(Ordering::Acquire) {
+                schema::touch(connection)?;
+            }
+            Ok(())
+        })
     }
 
     fn close(&self) -> Done<'_, ()> {
         Box::pin(async move {
-            let take = |lock: &std::sync::Mutex<Option<JoinHandle<()>>>| {
-                lock.lock().ok().and_then(|mut writer| writer.take())
-            };
-            if let Ok(mut jobs) = self.jobs.lock() {
-                jobs.take();
-            }
-            let writer = take(&self.writer);
-            let joined = tokio::task::spawn_blocking(move || writer.map(JoinHandle::join));
+            drop(take(&self.jobs));
+            let (writer, reader) = (take(&self.writer), Arc::clone(&self.reader));
+            let joined = tokio::task::spawn_blocking(move || {
+                // The last connection to be closed empties the log.
+                drop(take(&reader));
+                writer.map(JoinHandle::join)
+            });
             joined.await.map_err(|_| JournalError::Closed)?;
             self.checkpoints.stop();
             Ok(())
         })
     }
+}
+
+fn take<T>(held: &Mutex<Option<T>>) -> Option<T> {
+    held.lock().ok().and_then(|mut held| held.take())
 }
 
 fn open_connection(path: &Path) -> Result<Connection, JournalError> {

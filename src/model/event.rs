@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::headers::Headers;
+use super::json::Weighed;
 use super::secret::SecretKeyRef;
 use super::sender::{Facts, Sender};
 use super::verdict::Reason;
@@ -52,7 +53,7 @@ pub struct VerifiedEvent {
 #[derive(Debug)]
 pub struct SharedEvent {
     raw: RawEvent,
-    parse: fn(&RawEvent) -> Result<Value, Reason>,
+    parse: Parse,
     recognise: Recognise,
     /// By its headers alone.
     sender: Option<&'static Sender>,
@@ -60,13 +61,16 @@ pub struct SharedEvent {
     parsed: OnceLock<Result<Parsed, Reason>>,
 }
 
+/// Reads the body of a request.
+pub type Parse = fn(&RawEvent) -> Result<Weighed, Reason>;
+
 /// Tells whose request it is, from its headers and, where it is there, its
 /// body.
 pub type Recognise = fn(&Headers, Option<&Value>) -> Option<&'static Sender>;
 
 #[derive(Debug)]
 struct Parsed {
-    body: Value,
+    body: Weighed,
     sender: Option<&'static Sender>,
 }
 
@@ -74,12 +78,7 @@ impl SharedEvent {
     /// Wraps a request with the functions that will parse and recognise it
     /// once somebody has been convinced that it is genuine, and with what its
     /// headers say of it.
-    pub fn new(
-        raw: RawEvent,
-        parse: fn(&RawEvent) -> Result<Value, Reason>,
-        recognise: Recognise,
-        is_ping: bool,
-    ) -> Self {
+    pub fn new(raw: RawEvent, parse: Parse, recognise: Recognise, is_ping: bool) -> Self {
         Self {
             sender: recognise(&raw.headers, None),
             is_ping,
@@ -95,10 +94,27 @@ impl SharedEvent {
         &self.raw
     }
 
+    /// Who has sent it, if that is who its headers say.
+    pub fn claimed_sender(&self) -> Option<&'static Sender> {
+        self.sender
+    }
+
+    fn parsed_bytes(&self) -> usize {
+        match self.parsed.get() {
+            Some(Ok(parsed)) => parsed.body.bytes,
+            Some(Err(_)) | None => 0,
+        }
+    }
+
+    /// The same request, with a body that nobody has asked for yet.
+    fn unparsed(&self) -> Self {
+        Self::new(self.raw.clone(), self.parse, self.recognise, self.is_ping)
+    }
+
     fn parsed(&self) -> Result<&Parsed, Reason> {
         let parsed = self.parsed.get_or_init(|| {
             let body = (self.parse)(&self.raw)?;
-            let by_body = || (self.recognise)(&self.raw.headers, Some(&body));
+            let by_body = || (self.recognise)(&self.raw.headers, Some(&body.value));
             let sender = self.sender.or_else(by_body);
             Ok(Parsed { body, sender })
         });
@@ -113,6 +129,16 @@ impl VerifiedEvent {
         Self { event, proof }
     }
 
+    /// The same event without its parsed body, to save memory: who asks for
+    /// that later waits for the parser.
+    #[must_use]
+    pub fn unparsed(&self) -> Self {
+        Self {
+            event: Arc::new(self.event.unparsed()),
+            proof: self.proof.clone(),
+        }
+    }
+
     /// How it is known to be genuine.
     pub fn proof(&self) -> &Proof {
         &self.proof
@@ -120,7 +146,12 @@ impl VerifiedEvent {
 
     /// The body as JSON: parsed at the first call, shared afterwards.
     pub fn body(&self) -> Result<&Value, Reason> {
-        self.event.parsed().map(|parsed| &parsed.body)
+        self.event.parsed().map(|parsed| &parsed.body.value)
+    }
+
+    /// Bytes that the parsed body takes up; 0 where nobody has asked for it.
+    pub fn parsed_bytes(&self) -> usize {
+        self.event.parsed_bytes()
     }
 
     /// Whether its headers say that the sender only tests the connection.
@@ -138,7 +169,11 @@ impl VerifiedEvent {
     pub fn facts(&self) -> Option<Facts<'_>> {
         let parsed = self.event.parsed().ok()?;
         let sender = parsed.sender?;
-        Some(Facts::new(sender, &self.event.raw.headers, &parsed.body))
+        Some(Facts::new(
+            sender,
+            &self.event.raw.headers,
+            &parsed.body.value,
+        ))
     }
 
     /// The headers, credentials included: for expressions that compare them.

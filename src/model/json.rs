@@ -2,16 +2,58 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde::de::DeserializeSeed;
+use serde_json::{Map, Value};
+
+mod bounded;
+
+use bounded::Bound;
+
+/// A value, and about how many bytes it takes up in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weighed {
+    /// The value.
+    pub value: Value,
+    /// Its bytes.
+    pub bytes: usize,
+}
+
+/// Why a text could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is no JSON. The message names a place, and nothing of the text.
+    #[error(transparent)]
+    Syntax(#[from] serde_json::Error),
+    /// It would take up more memory than it may.
+    #[error("it takes up too much memory")]
+    TooLarge,
+}
 
 /// Reads JSON as Go does: half of a surrogate pair and bytes that are not
-/// UTF-8 become replacement characters instead of errors.
-pub fn read(text: &[u8]) -> Result<Value, serde_json::Error> {
-    let strict = serde_json::from_slice(text);
-    if strict.is_ok() {
-        return strict;
+/// UTF-8 become replacement characters instead of errors. The value takes up
+/// `most_bytes` at most.
+pub fn read(text: &[u8], most_bytes: usize) -> Result<Weighed, ReadError> {
+    match read_strictly(text, most_bytes) {
+        Err(ReadError::Syntax(_)) => {
+            read_strictly(mend_surrogates(&lossy(text)).as_bytes(), most_bytes)
+        }
+        read => read,
     }
-    serde_json::from_str(&mend_surrogates(&lossy(text)))
+}
+
+fn read_strictly(text: &[u8], most_bytes: usize) -> Result<Weighed, ReadError> {
+    let bound = Bound::new(most_bytes);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let read = bound.deserialize(&mut deserializer);
+    let value = match read.and_then(|value| deserializer.end().map(|()| value)) {
+        Ok(value) => value,
+        Err(_) if bound.is_exceeded() => return Err(ReadError::TooLarge),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Weighed {
+        value,
+        bytes: most_bytes - bound.left(),
+    })
 }
 
 /// Text with a replacement character for every byte that is not UTF-8.
@@ -22,6 +64,25 @@ fn lossy(bytes: &[u8]) -> String {
         text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
     text
+}
+
+/// Whether nothing in an object is nested deeper than `depth`.
+pub fn fits(object: &Map<String, Value>, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else {
+        return object.is_empty();
+    };
+    object.values().all(|value| value_fits(value, depth))
+}
+
+fn value_fits(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Object(object) => fits(object, depth),
+        Value::Array(items) => match depth.checked_sub(1) {
+            Some(depth) => items.iter().all(|item| value_fits(item, depth)),
+            None => items.is_empty(),
+        },
+        _ => true,
+    }
 }
 
 /// Replaces `\ud800`-like escapes that have no counterpart.
@@ -77,7 +138,7 @@ mod tests {
             (b"{\"a\":\"\xff\xc3\xa9\"}", json!({"a": "\u{fffd}é"})),
             (br#"{"a":1,"a":2}"#, json!({"a": 2})),
         ] {
-            assert_eq!(read(text).expect("valid for Go"), expected);
+            assert_eq!(read(text, 4096).expect("valid for Go").value, expected);
         }
         for text in [
             &b"{"[..],
@@ -86,7 +147,32 @@ mod tests {
             b"{\"a\":1e999}",
             b"{} {}",
         ] {
-            assert!(read(text).is_err());
+            assert!(matches!(read(text, 4096), Err(ReadError::Syntax(_))));
+        }
+    }
+
+    #[test]
+    fn values_are_those_of_the_usual_parser() {
+        let text = r#"{"a":[1,-2,3.5,1e300,18446744073709551615,true,null,"x\n\u00e9"],"b":{"c":{}},"":[[]]}"#;
+        let usual: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(read(text.as_bytes(), 1 << 20).unwrap().value, usual);
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        assert!(matches!(
+            read(deep.as_bytes(), 1 << 20),
+            Err(ReadError::Syntax(_))
+        ));
+    }
+
+    #[test]
+    fn what_takes_up_much_more_memory_than_its_text_is_not_read() {
+        for text in [
+            "[".to_owned() + &"{},".repeat(100_000) + "{}]",
+            "[".to_owned() + &"[],".repeat(100_000) + "[]]",
+            "[".to_owned() + &"{\"\":0},".repeat(50_000) + "0]",
+            "[".to_owned() + &"\"\",".repeat(100_000) + "0]",
+        ] {
+            let read = read(text.as_bytes(), 4 * text.len());
+            assert!(matches!(read, Err(ReadError::TooLarge)));
         }
     }
 }

@@ -1,6 +1,15 @@
 //! Named bounds of what one event or expression may cost. Bounds of sockets
 //! and bodies stand in `ingress/limits.rs`.
 
+/// How many times larger than its text a parsed body may be in memory, and
+/// how many bytes it may have in any case. Bodies of webhooks grow ten times.
+pub const BODY_GROWTH: usize = 48;
+/// See [`BODY_GROWTH`].
+pub const BODY_GROWTH_ALWAYS: usize = 1024 * 1024;
+
+/// Most bytes that a parsed body may take up in memory.
+pub const BODY_PARSED_BYTES: usize = 256 * 1024 * 1024;
+
 /// Longest CEL source that is compiled, in bytes.
 pub const CEL_SOURCE_BYTES: usize = 16 * 1024;
 
@@ -20,6 +29,10 @@ pub const CEL_FUEL: u64 = 2_000_000;
 
 /// Most bytes of values one evaluation may build.
 pub const CEL_MEMORY_BYTES: usize = 32 * 1024 * 1024;
+
+/// Deepest nesting of what overlays add. The journal must be able to read it
+/// back: JSON is read to a depth of 128.
+pub const EXTENSIONS_DEPTH: usize = 96;
 
 /// Longest binding value that is compiled, in bytes.
 pub const BINDING_SOURCE_BYTES: usize = 64 * 1024;

@@ -142,6 +142,8 @@ macro_rules! reasons {
 reasons! {
     // ingress
     NotFound "not_found" "There is no EventListener under this path.",
+    ConfigUnread "config_unread" "A part of the configuration could not be read, so that triggers of this EventListener may be missing; send the event again after Retry-After.",
+    NoTriggers "no_triggers" "The EventListener has no trigger, so that nobody could want the event; send it again after Retry-After.",
     MethodNotAllowed "method_not_allowed" "Events are posted: use POST.",
     BodyTooLarge "body_too_large" "The body is larger than the limit `limits.body`.",
     EncodingUnsupported "encoding_unsupported" "The body has a Content-Encoding; send it plain.",
@@ -150,10 +152,9 @@ reasons! {
     Overloaded "overloaded" "Too many bytes are in flight; send the request again after Retry-After.",
     Flood "flood" "Too many unverified requests reach this listener; slow down.",
     JournalUnavailable "journal_unavailable" "The event could not be made durable, so it was not accepted; send it again after Retry-After.",
-    DeferredQuota "deferred_quota" "Too many unverified events wait for this listener already; send it again after Retry-After.",
+    DeferredQuota "deferred_quota" "Too many events wait for this listener already; send it again after Retry-After.",
     RequestTimeout "request_timeout" "The request took longer than is allowed; send it again after Retry-After.",
     Internal "internal" "The gateway failed; the log has the details. The same request may be sent again.",
-    Draining "draining" "The gateway is shutting down; send the request again.",
     // verify
     NotThisSender "not_this_sender" "The request does not carry the headers of the sender that this trigger verifies.",
     SignatureMissing "signature_missing" "The signature header is absent or empty.",
@@ -169,6 +170,7 @@ reasons! {
     BodyEmpty "body_empty" "The body is empty and the trigger needs a JSON object.",
     BodyNotJson "body_not_json" "The body is not JSON.",
     BodyNotObject "body_not_object" "The body is JSON, and not an object.",
+    BodyTooComplex "body_too_complex" "The body has so many values in so few bytes that it would take up too much memory.",
     FormWithoutPayload "form_without_payload" "The form has no field `payload` that holds JSON.",
     // match
     Ping "ping" "The sender tests the connection; a ping never fires a trigger.",
@@ -203,7 +205,6 @@ reasons! {
     SinkUnavailable "sink_unavailable" "The sink could not take the resource; it is tried again.",
     RetriesExhausted "retries_exhausted" "The sink did not take the resource within the longest time for retries.",
     // journal
-    Duplicate "duplicate" "This delivery was accepted before.",
     RecordUnreadable "record_unreadable" "The journal's record of the delivery cannot be read.",
     TriggerMissing "trigger_missing" "The configuration does not have the trigger; the delivery waits for it to come back.",
     TriggerDeleted "trigger_deleted" "The trigger was deleted before the delivery was done.",

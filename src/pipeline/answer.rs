@@ -11,35 +11,51 @@ pub enum Answer {
     /// anything wants it. A filtered event is never an error, because some
     /// senders give up on a hook after a few of those.
     Accepted,
-    /// Nobody can say yet who sent it; it waits.
+    /// Nobody can decide yet; it waits.
     Deferred,
     /// The sender is known, and the body is not what a trigger needs.
     BadBody(Reason),
+    /// It cannot be taken now, and may be sent again.
+    Later(Reason),
     /// Nobody knows the sender.
     Unauthorised,
 }
 
 /// The answer to an event on which the triggers have given these judgements.
-pub fn answer(judgements: &[Judgement]) -> Answer {
-    let bad_body = |judgement: &&Judgement| {
-        judgement.verdict == Verdict::Failed && judgement.reason.is_some_and(is_about_body)
+/// `is_incomplete` says that there may be triggers that nobody could read:
+/// nobody is turned away for good then.
+pub fn answer(judgements: &[Judgement], is_incomplete: bool) -> Answer {
+    let failed_by = |judgement: &Judgement, is: fn(Reason) -> bool| {
+        let failed = judgement.verdict == Verdict::Failed;
+        judgement.reason.filter(|reason| failed && is(*reason))
     };
+    let bad_body = |judgement: &Judgement| failed_by(judgement, is_about_body);
+    let no_room = |judgement: &Judgement| failed_by(judgement, is_about_room);
     let known = |judgement: &Judgement| match judgement.verdict {
         Verdict::Matched | Verdict::Filtered => true,
-        Verdict::Failed => !bad_body(&judgement),
+        Verdict::Failed => bad_body(judgement).or(no_room(judgement)).is_none(),
         Verdict::NotMine | Verdict::Refused | Verdict::Deferred => false,
     };
     let deferred = |judgement: &Judgement| judgement.verdict == Verdict::Deferred;
-    // A listener without triggers refuses nobody.
-    if judgements.is_empty() || judgements.iter().any(known) {
+    if judgements.iter().any(known) {
         Answer::Accepted
+    } else if let Some(reason) = judgements.iter().find_map(no_room) {
+        Answer::Later(reason)
     } else if judgements.iter().any(deferred) {
         Answer::Deferred
-    } else if let Some(reason) = judgements.iter().find(bad_body).and_then(|j| j.reason) {
+    } else if is_incomplete {
+        Answer::Later(Reason::ConfigUnread)
+    } else if judgements.is_empty() {
+        Answer::Later(Reason::NoTriggers)
+    } else if let Some(reason) = judgements.iter().find_map(bad_body) {
         Answer::BadBody(reason)
     } else {
         Answer::Unauthorised
     }
+}
+
+fn is_about_room(reason: Reason) -> bool {
+    reason == Reason::DeferredQuota
 }
 
 fn is_about_body(reason: Reason) -> bool {
@@ -48,6 +64,7 @@ fn is_about_body(reason: Reason) -> bool {
         Reason::BodyEmpty
             | Reason::BodyNotJson
             | Reason::BodyNotObject
+            | Reason::BodyTooComplex
             | Reason::FormWithoutPayload
     )
 }
@@ -56,8 +73,8 @@ fn is_about_body(reason: Reason) -> bool {
 mod tests {
     use super::*;
 
-    /// Every verdict that a trigger can give, `failed` in both its forms.
-    const OUTCOMES: [(Verdict, Option<Reason>); 7] = [
+    /// Every verdict that a trigger can give, `failed` in all its forms.
+    const OUTCOMES: [(Verdict, Option<Reason>); 8] = [
         (Verdict::NotMine, Some(Reason::NotThisSender)),
         (Verdict::Refused, Some(Reason::SignatureMismatch)),
         (Verdict::Deferred, Some(Reason::SecretMissing)),
@@ -65,22 +82,28 @@ mod tests {
         (Verdict::Matched, None),
         (Verdict::Failed, Some(Reason::CelFailed)),
         (Verdict::Failed, Some(Reason::BodyNotJson)),
+        (Verdict::Failed, Some(Reason::DeferredQuota)),
     ];
 
     /// The table of the design, written down independently: the first line
     /// whose outcome occurs decides.
-    fn expected(outcomes: &[usize]) -> Answer {
+    fn expected(outcomes: &[usize], is_incomplete: bool) -> Answer {
         let table = [
             (3, Answer::Accepted),
             (4, Answer::Accepted),
             (5, Answer::Accepted),
+            (7, Answer::Later(Reason::DeferredQuota)),
             (2, Answer::Deferred),
             (6, Answer::BadBody(Reason::BodyNotJson)),
             (0, Answer::Unauthorised),
             (1, Answer::Unauthorised),
         ];
         let line = table.iter().find(|(outcome, _)| outcomes.contains(outcome));
-        line.map_or(Answer::Accepted, |(_, answer)| *answer)
+        match line {
+            Some((0 | 1 | 6, _)) | None if is_incomplete => Answer::Later(Reason::ConfigUnread),
+            Some((_, answer)) => *answer,
+            None => Answer::Later(Reason::NoTriggers),
+        }
     }
 
     #[test]
@@ -97,13 +120,16 @@ mod tests {
                 }
             }
         }
-        assert_eq!(combinations.len(), 1 + 7 + 49 + 343 + 2401);
+        assert_eq!(combinations.len(), 1 + 8 + 64 + 512 + 4096);
         for outcomes in combinations {
             let judgements: Vec<Judgement> = outcomes
                 .iter()
                 .map(|outcome| Judgement::bare(OUTCOMES[*outcome].0, OUTCOMES[*outcome].1))
                 .collect();
-            assert_eq!(answer(&judgements), expected(&outcomes), "{judgements:?}");
+            for is_incomplete in [false, true] {
+                let expected = expected(&outcomes, is_incomplete);
+                assert_eq!(answer(&judgements, is_incomplete), expected, "{outcomes:?}");
+            }
         }
     }
 }

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::catalog::Listener;
-use crate::journal::{Journal, JournalError, NewDeferral, Quota};
-use crate::model::event::RawEvent;
+use crate::journal::{Journal, JournalError, Quotas};
 use crate::model::ids::TriggerId;
 
-use super::answer::Answer;
 use super::judge::{Accepted, Held};
 
 /// What became of an event that had waited for its verification.
@@ -21,50 +19,60 @@ pub struct Settled {
     pub held: Vec<Held>,
 }
 
+/// When an event is accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Acceptance {
+    /// When it came, in milliseconds of Unix time.
+    pub received_ms: i64,
+    /// When it is journaled as wanted: it is tried from then on.
+    pub now_ms: i64,
+    /// The id for deliveries that are performed again.
+    pub rerun: Uuid,
+}
+
+impl Acceptance {
+    /// An event that came just now.
+    pub fn new(now_ms: i64) -> Self {
+        Self {
+            received_ms: now_ms,
+            now_ms,
+            rerun: Uuid::now_v7(),
+        }
+    }
+}
+
 /// The accept lane with its journal.
 pub struct Gate {
     journal: Arc<dyn Journal>,
-    quota: Quota,
+    quotas: Quotas,
 }
 
 impl Gate {
-    /// A lane that writes to `journal`; `quota` bounds what may wait for one
-    /// listener without being verified.
-    pub fn new(journal: Arc<dyn Journal>, quota: Quota) -> Self {
-        Self { journal, quota }
+    /// A lane that writes to `journal`; `quotas` bound what may wait for one
+    /// listener.
+    pub fn new(journal: Arc<dyn Journal>, quotas: Quotas) -> Self {
+        Self { journal, quotas }
     }
 
-    /// Makes durable what the triggers want. Nothing that no trigger wants is
-    /// written. Gives the deliveries that the caller now has to perform.
+    /// Makes durable what the triggers want, and what has to wait. Nothing
+    /// that no trigger wants is written. Gives the deliveries that the caller
+    /// now has to perform.
     pub async fn admit(
         &self,
         accepted: &mut Accepted,
         listener: &Listener,
-        request: &RawEvent,
-        now_ms: i64,
-        rerun: Uuid,
+        at: Acceptance,
     ) -> Result<Vec<Held>, JournalError> {
-        let waiting = accepted.waiting();
-        if !waiting.is_empty() {
-            let deferral = NewDeferral {
-                listener: listener.id.clone(),
-                triggers: waiting,
-                received_ms: now_ms,
-                request: request.clone(),
-            };
-            match self.journal.defer(deferral, self.quota).await {
-                // Others accept the event: it must not fail for a stranger's quota.
-                Err(JournalError::Quota) if accepted.answer() == Answer::Accepted => {}
-                other => other?,
-            }
+        let event = accepted.new_event(listener, at);
+        let waiting = accepted.deferrals(listener, at.received_ms);
+        if event.is_none() && waiting.is_empty() {
+            return Ok(Vec::new());
         }
-        match accepted.new_event(listener, now_ms, rerun) {
-            None => Ok(Vec::new()),
-            Some(event) => {
-                let receipts = self.journal.accept(event).await?;
-                Ok(accepted.take_receipts(receipts, now_ms))
-            }
+        let admitted = self.journal.admit(event, waiting, self.quotas).await?;
+        for triggers in admitted.turned_away {
+            accepted.turn_away(&triggers);
         }
+        Ok(accepted.take_receipts(admitted.receipts, at.now_ms))
     }
 
     /// Looks again at an event that waits: of its triggers, those that can be
@@ -76,15 +84,14 @@ impl Gate {
         id: i64,
         mut accepted: Accepted,
         listener: &Listener,
-        received_ms: i64,
         absent: Vec<TriggerId>,
-        rerun: Uuid,
+        at: Acceptance,
     ) -> Result<Settled, JournalError> {
         let mut waiting = accepted.waiting();
         waiting.extend(absent);
-        let event = accepted.new_event(listener, received_ms, rerun);
+        let event = accepted.new_event(listener, at);
         let receipts = self.journal.settle(id, waiting, event).await?;
-        let held = accepted.take_receipts(receipts, received_ms);
+        let held = accepted.take_receipts(receipts, at.now_ms);
         Ok(Settled { accepted, held })
     }
 

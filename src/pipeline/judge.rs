@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::catalog::{Entry, Listener, Trigger};
 use crate::intercept::Surroundings;
-use crate::journal::{NewDelivery, NewEvent, Receipt, Recorded};
-use crate::model::event::{RawEvent, VerifiedEvent};
+use crate::journal::{NewDeferral, NewDelivery, NewEvent, Receipt, Recorded};
+use crate::model::event::{Proof, RawEvent, VerifiedEvent};
 use crate::model::finding::{Finding, Stop};
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, EventId, TriggerId};
@@ -17,9 +17,10 @@ use crate::model::verdict::{DeliveryState, Reason, Verdict};
 use crate::verify::{self, Arrival, Verification};
 
 use super::answer::{Answer, answer};
+use super::gate::Acceptance;
 
 /// How long a delivery is known, in milliseconds.
-pub const DEDUPE_WINDOW_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+const DEDUPE_WINDOW_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// How long one is known that is recognised by its bytes alone: as long as its
 /// sender may be at sending it again.
@@ -36,6 +37,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Why, where there is a reason.
     pub reason: Option<Reason>,
+    /// Whether the trigger knows who sent the event, or does not ask.
+    pub verified: bool,
     /// What interceptors added.
     pub extensions: Map<String, Value>,
     /// What each step found.
@@ -55,7 +58,24 @@ pub struct Accepted {
     pub judgements: Vec<Judgement>,
     /// The event, where somebody verified it.
     pub verified: Option<VerifiedEvent>,
+    /// Its headers without credentials, where somebody wants it.
+    pub headers: Option<Arc<Headers>>,
+    /// Whether triggers may be missing that nobody could read.
+    pub is_incomplete: bool,
     identity: Option<verify::Identity>,
+    /// The request as it came, where somebody cannot decide on it yet.
+    request: Option<RawEvent>,
+}
+
+/// Where a delivery stands that came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// The event that it stands for.
+    pub event: EventId,
+    /// Its state.
+    pub state: DeliveryState,
+    /// Why, where there is a reason.
+    pub reason: Option<Reason>,
 }
 
 /// A delivery in the hands of the process that accepted it.
@@ -83,6 +103,7 @@ impl Judgement {
             name: entry.name().to_owned(),
             verdict: Verdict::Matched,
             reason: None,
+            verified: false,
             extensions: Map::new(),
             findings: Vec::new(),
             compiled: None,
@@ -109,6 +130,10 @@ impl Judgement {
             name: String::new(),
             verdict,
             reason,
+            verified: matches!(
+                verdict,
+                Verdict::Filtered | Verdict::Matched | Verdict::Failed
+            ),
             extensions: Map::new(),
             findings: Vec::new(),
             compiled: None,
@@ -117,33 +142,51 @@ impl Judgement {
     }
 }
 
+/// What judging an event takes besides the event.
+#[derive(Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The secrets that are known now.
+    pub secrets: &'a dyn Secrets,
+    /// Becomes the event's id where its sender does not number deliveries.
+    pub fresh: Uuid,
+    /// Whether somebody will look at the explanations of what is filtered.
+    pub explain: bool,
+}
+
 /// Lets every trigger of the listener look at a request: verify, then match.
-/// `fresh` becomes the event's id where its sender does not number deliveries.
 ///
 /// Pure computation: some ten microseconds, and more for megabytes.
-pub fn judge(listener: &Listener, raw: RawEvent, secrets: &dyn Secrets, fresh: Uuid) -> Accepted {
-    let mut arrival = Arrival::new(raw, secrets);
+pub fn judge(listener: &Listener, raw: RawEvent, circumstances: &Circumstances<'_>) -> Accepted {
+    let mut arrival = Arrival::new(raw, circumstances.secrets);
     let mut verified = None;
     let judgements: Vec<Judgement> = listener
         .triggers
         .iter()
         .map(|entry| {
-            let (judgement, event) = judge_one(entry, &mut arrival, secrets);
-            if judgement.verdict != Verdict::Refused {
+            let (judgement, event) = judge_one(entry, &mut arrival, circumstances);
+            if judgement.verified {
                 verified = verified.take().or(event);
             }
             judgement
         })
         .collect();
-    let identity = verified
-        .as_ref()
-        .and_then(|event| verify::identify(&listener.id, event));
+    let any = |verdict| judgements.iter().any(|j: &Judgement| j.verdict == verdict);
+    let identity = match &verified {
+        Some(event) => verify::identify(&listener.id, event),
+        // The answer carries the id that the event will have.
+        None if any(Verdict::Deferred) => arrival.claimed_identity(&listener.id),
+        None => None,
+    };
+    let event = verified.as_ref().filter(|_| any(Verdict::Matched));
     Accepted {
         event: match &identity {
             Some(identity) => EventId::of_key(&identity.key),
-            None => EventId(fresh),
+            None => EventId(circumstances.fresh),
         },
+        headers: event.map(|event| verify::recordable(event, &listener.credential_headers).into()),
+        request: any(Verdict::Deferred).then(|| arrival.request().clone()),
         judgements,
+        is_incomplete: listener.is_incomplete,
         verified,
         identity,
     }
@@ -152,7 +195,7 @@ pub fn judge(listener: &Listener, raw: RawEvent, secrets: &dyn Secrets, fresh: U
 fn judge_one(
     entry: &Entry,
     arrival: &mut Arrival<'_>,
-    secrets: &dyn Secrets,
+    circumstances: &Circumstances<'_>,
 ) -> (Judgement, Option<VerifiedEvent>) {
     let mut judgement = Judgement::of(entry);
     let verifiers = match entry {
@@ -183,11 +226,16 @@ fn judge_one(
     };
     judgement.findings.push(Finding::passed("verify"));
     match entry {
-        Entry::Broken(_) => judgement.stop("match", Verdict::Deferred, Reason::BadConfig, None),
+        Entry::Broken(_) => {
+            judgement.stop("match", Verdict::Deferred, Reason::BadConfig, None);
+            // What would have said who sent it may be what is broken.
+            judgement.verified = *event.proof() != Proof::NoVerifier;
+        }
         Entry::Ready(trigger) => {
             let around = Surroundings {
-                secrets,
+                secrets: circumstances.secrets,
                 namespace: &trigger.source.namespace,
+                explain: circumstances.explain,
             };
             let outcome = trigger.chain.run(&event, &around);
             judgement.verdict = outcome.verdict;
@@ -195,33 +243,78 @@ fn judge_one(
             judgement.extensions = outcome.extensions;
             judgement.findings.extend(outcome.findings);
             judgement.compiled = Some(Arc::clone(trigger));
+            // An expression may have to say who sent it, and be unable to.
+            judgement.verified = !matches!(outcome.verdict, Verdict::Refused | Verdict::Deferred);
         }
     }
     (judgement, Some(event))
 }
 
 impl Accepted {
-    /// What the sender is told, as far as the judgements go.
-    pub fn answer(&self) -> Answer {
-        answer(&self.judgements)
+    /// How much memory the event takes up: its body, and what that was parsed
+    /// into.
+    pub fn bytes_in_memory(&self) -> usize {
+        let event = self.verified.as_ref();
+        event.map_or(0, |event| event.raw_body().len() + event.parsed_bytes())
     }
 
+    /// Gives the memory of the parsed body back; whoever performs the event
+    /// parses it again.
+    pub fn save_memory(&mut self) {
+        self.verified = self.verified.as_ref().map(VerifiedEvent::unparsed);
+    }
+
+    /// What the sender is told.
+    pub fn answer(&self) -> Answer {
+        answer(&self.judgements, self.is_incomplete)
+    }
+
+    /// Triggers that cannot decide yet.
     pub(super) fn waiting(&self) -> Vec<TriggerId> {
         let deferred = self.judgements.iter();
+        let deferred = deferred.filter(|judgement| judgement.verdict == Verdict::Deferred);
         deferred
-            .filter(|judgement| judgement.verdict == Verdict::Deferred)
             .map(|judgement| judgement.trigger.clone())
             .collect()
     }
 
+    /// What has to wait, and for whom: apart what a stranger may have sent.
+    pub(super) fn deferrals(&self, listener: &Listener, now_ms: i64) -> Vec<NewDeferral> {
+        let Some(request) = &self.request else {
+            return Vec::new();
+        };
+        let waiting = |verified: bool| {
+            let deferred = self.judgements.iter();
+            let deferred = deferred.filter(|judgement| {
+                judgement.verdict == Verdict::Deferred && judgement.verified == verified
+            });
+            let triggers: Vec<TriggerId> = deferred.map(|j| j.trigger.clone()).collect();
+            (!triggers.is_empty()).then(|| NewDeferral {
+                event: self.event,
+                listener: listener.id.clone(),
+                triggers,
+                verified,
+                received_ms: now_ms,
+                request: request.clone(),
+            })
+        };
+        [waiting(true), waiting(false)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Gives up on triggers for which the event cannot wait either.
+    pub(super) fn turn_away(&mut self, triggers: &[TriggerId]) {
+        let deferred = self.judgements.iter_mut();
+        for judgement in deferred.filter(|judgement| triggers.contains(&judgement.trigger)) {
+            judgement.stop("wait", Verdict::Failed, Reason::DeferredQuota, None);
+        }
+    }
+
     /// The event for the journal, where anything matched.
-    pub(super) fn new_event(
-        &self,
-        listener: &Listener,
-        now_ms: i64,
-        rerun: Uuid,
-    ) -> Option<NewEvent> {
-        let event = self.verified.as_ref()?;
+    pub(super) fn new_event(&self, listener: &Listener, at: Acceptance) -> Option<NewEvent> {
+        let (event, headers) = (self.verified.as_ref()?, self.headers.as_ref()?);
         let deliveries: Vec<NewDelivery> = self
             .judgements
             .iter()
@@ -243,9 +336,10 @@ impl Accepted {
         }
         Some(NewEvent {
             id: self.event,
-            rerun_id: EventId(rerun),
+            rerun_id: EventId(at.rerun),
             listener: listener.id.clone(),
-            received_ms: now_ms,
+            received_ms: at.received_ms,
+            accepted_ms: at.now_ms,
             key: self.identity.as_ref().map(|identity| {
                 let window = if identity.by_hash {
                     HASH_WINDOW_MS
@@ -254,17 +348,21 @@ impl Accepted {
                 };
                 (identity.key.clone(), window)
             }),
-            request: recorded(event),
+            request: Recorded {
+                method: event.method().to_owned(),
+                url: event.url().to_owned(),
+                headers: Headers::clone(headers),
+                body: event.raw_body().clone(),
+            },
             deliveries,
         })
     }
 
     /// Takes over what the journal said, and gives what is to be performed.
     pub(super) fn take_receipts(&mut self, receipts: Vec<Receipt>, now_ms: i64) -> Vec<Held> {
-        let Some(event) = &self.verified else {
+        let (Some(event), Some(headers)) = (&self.verified, &self.headers) else {
             return Vec::new();
         };
-        let headers = Arc::new(verify::recordable(event));
         let mut held = Vec::new();
         let matched = self.judgements.iter_mut();
         let matched = matched.filter(|j| j.verdict == Verdict::Matched && j.compiled.is_some());
@@ -283,7 +381,7 @@ impl Accepted {
                     id: *id,
                     event_id: *event_id,
                     event: event.clone(),
-                    headers: Arc::clone(&headers),
+                    headers: Arc::clone(headers),
                     trigger: Arc::clone(trigger),
                     extensions: judgement.extensions.clone(),
                     accepted_ms: now_ms,
@@ -305,20 +403,19 @@ impl Accepted {
     }
 }
 
-fn recorded(event: &VerifiedEvent) -> Recorded {
-    Recorded {
-        method: event.method().to_owned(),
-        url: event.url().to_owned(),
-        headers: verify::recordable(event),
-        body: event.raw_body().clone(),
-    }
-}
-
 impl Judgement {
     /// Where the delivery stood that this one repeats.
-    pub fn earlier(&self) -> Option<(EventId, DeliveryState)> {
+    pub fn earlier(&self) -> Option<Earlier> {
         match self.receipt {
-            Some(Receipt::Duplicate { event, state, .. }) => Some((event, state)),
+            Some(Receipt::Duplicate {
+                event,
+                state,
+                reason,
+            }) => Some(Earlier {
+                event,
+                state,
+                reason,
+            }),
             _ => None,
         }
     }

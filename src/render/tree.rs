@@ -13,8 +13,9 @@ use super::error::RenderError;
 use super::leaf::{Leaf, TooLarge};
 use super::values::Values;
 
-/// Deepest nesting of a template. YAML and JSON parsers stop about there too.
-const DEPTH: usize = 128;
+/// Deepest nesting of a template. The journal must be able to read it back:
+/// JSON is read to a depth of 128.
+const DEPTH: usize = 96;
 
 /// Fields of a resource that say what it is.
 const IDENTITY: [&str; 3] = ["apiVersion", "kind", "metadata"];

@@ -41,14 +41,16 @@ impl Happening for RequestAnswered<'_> {
         let listener = self.listener.map(ToString::to_string).unwrap_or_default();
         let reason = self.reason.map_or("", Reason::code);
         let (status, bytes, event) = (self.status, self.bytes, self.event);
-        let took_us = self.took.as_micros();
+        let took_us = micros(self.took);
         match status {
-            // Strangers must not be able to fill the disk with lines.
-            401 | 404 | 405 | 429 => {
-                debug!(%event, listener, status, reason, bytes, took_us, "request refused");
-            }
             200..=299 => debug!(%event, listener, status, bytes, took_us, "request accepted"),
-            _ => warn!(%event, listener, status, reason, bytes, took_us, "request not accepted"),
+            // Whoever is refused may be anybody, as often as he likes.
+            400..=499 => {
+                debug!(%event, listener, status, reason, bytes, took_us, "request refused")
+            }
+            _ => metrics.lines.write(|| {
+                warn!(%event, listener, status, reason, bytes, took_us, "request not accepted");
+            }),
         }
     }
 }
@@ -69,6 +71,13 @@ pub struct TriggerJudged<'a> {
     pub duplicate: bool,
 }
 
+impl TriggerJudged<'_> {
+    /// Whether anybody reads why a trigger did not match.
+    pub fn is_explained() -> bool {
+        tracing::enabled!(tracing::Level::DEBUG)
+    }
+}
+
 impl Happening for TriggerJudged<'_> {
     fn emit(&self, metrics: &Metrics) {
         metrics
@@ -84,9 +93,9 @@ impl Happening for TriggerJudged<'_> {
         let duplicate = self.duplicate;
         match verdict {
             Verdict::Matched => info!(%event, %trigger, %verdict, duplicate, "trigger matched"),
-            Verdict::Failed | Verdict::Deferred => {
+            Verdict::Failed | Verdict::Deferred => metrics.lines.write(|| {
                 warn!(%event, %trigger, %verdict, reason, detail, "trigger could not decide");
-            }
+            }),
             _ => debug!(%event, %trigger, %verdict, reason, detail, "trigger did not match"),
         }
     }
@@ -125,23 +134,28 @@ impl Happening for DeliveryAttempted<'_> {
         let reason = self.reason.map_or("", Reason::code);
         let detail = self.detail.unwrap_or_default();
         let (delivery, event, trigger, state) =
-            (self.delivery, self.event, self.trigger, self.state);
+            (self.delivery.0, self.event, self.trigger, self.state);
         let objects = self.objects;
         match state {
-            DeliveryState::Done => info!(%delivery, %event, %trigger, objects, "delivery done"),
+            DeliveryState::Done => info!(delivery, %event, %trigger, objects, "delivery done"),
             DeliveryState::Dead => {
-                error!(%delivery, %event, %trigger, reason, detail, "delivery given up");
+                error!(delivery, %event, %trigger, reason, detail, "delivery given up");
             }
-            _ => {
-                warn!(%delivery, %event, %trigger, %state, reason, detail, "delivery not done yet")
+            DeliveryState::Cancelled => {
+                warn!(delivery, %event, %trigger, reason, "delivery cancelled");
+            }
+            DeliveryState::Pending | DeliveryState::Running | DeliveryState::Retrying => {
+                warn!(delivery, %event, %trigger, %state, reason, detail, "delivery not done yet");
             }
         }
     }
 }
 
-/// An event that waited for its verification has been decided, or given up.
+/// A trigger has decided on an event that waited, or will never do so.
 pub struct DeferralSettled<'a> {
-    /// The event.
+    /// The id that the sender was told.
+    pub told: EventId,
+    /// The id that the event has now.
     pub event: EventId,
     /// The trigger that it waited for.
     pub trigger: &'a TriggerId,
@@ -158,8 +172,23 @@ impl Happening for DeferralSettled<'_> {
             .get_or_create(&Judged::of(self.verdict, self.reason))
             .inc();
         let reason = self.reason.map_or("", Reason::code);
-        let (event, trigger, verdict) = (self.event, self.trigger, self.verdict);
-        info!(%event, %trigger, %verdict, reason, "waiting event decided");
+        let (told, event, trigger, verdict) = (self.told, self.event, self.trigger, self.verdict);
+        info!(%told, %event, %trigger, %verdict, reason, "waiting event decided");
+    }
+}
+
+/// An event that waited cannot be read back.
+pub struct DeferralLost<'a> {
+    /// The id that the sender was told.
+    pub event: EventId,
+    /// What is wrong with it.
+    pub message: &'a str,
+}
+
+impl Happening for DeferralLost<'_> {
+    fn emit(&self, _: &Metrics) {
+        let (event, message) = (self.event, self.message);
+        error!(%event, message, "a waiting event cannot be read and is given up");
     }
 }
 
@@ -169,8 +198,10 @@ pub struct ConfigLoaded {
     pub listeners: usize,
     /// Triggers in force.
     pub triggers: usize,
-    /// Mistakes.
+    /// Mistakes because of which something does not work.
     pub errors: usize,
+    /// Other mistakes.
+    pub warnings: usize,
     /// How long it took.
     pub took: Duration,
 }
@@ -186,15 +217,20 @@ impl Happening for ConfigLoaded {
         metrics
             .config_errors
             .set(i64::try_from(self.errors).unwrap_or(i64::MAX));
-        let (listeners, triggers, errors) = (self.listeners, self.triggers, self.errors);
-        let took_ms = self.took.as_millis();
+        let (listeners, triggers) = (self.listeners, self.triggers);
+        let (errors, warnings) = (self.errors, self.warnings);
+        let took_ms = micros(self.took) / 1000;
         if errors == 0 {
-            info!(listeners, triggers, took_ms, "configuration loaded");
+            info!(
+                listeners,
+                triggers, warnings, took_ms, "configuration loaded"
+            );
         } else {
             warn!(
                 listeners,
                 triggers,
                 errors,
+                warnings,
                 took_ms,
                 "configuration loaded with errors; what is bad keeps its last good version"
             );
@@ -202,37 +238,72 @@ impl Happening for ConfigLoaded {
     }
 }
 
-/// A mistake in the configuration.
+/// Something is wrong with the configuration.
 pub struct ConfigMistake<'a> {
     /// `file:line:col: message`.
     pub diagnostic: &'a str,
+    /// Whether something does not work because of it.
+    pub is_error: bool,
 }
 
 impl Happening for ConfigMistake<'_> {
     fn emit(&self, _: &Metrics) {
-        error!("{}", self.diagnostic);
+        if self.is_error {
+            error!("{}", self.diagnostic);
+        } else {
+            warn!("{}", self.diagnostic);
+        }
     }
 }
 
-/// The journal could not be written.
+/// The configuration could not be read or watched.
+pub struct ConfigFailed<'a> {
+    /// What went wrong.
+    pub message: &'a str,
+}
+
+impl Happening for ConfigFailed<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.reloads.get_or_create(&Outcome::of("failed")).inc();
+        error!("{}; what was in force stays in force", self.message);
+    }
+}
+
+/// The journal could not be read or written.
 pub struct JournalFailed<'a> {
-    /// What was to be written.
+    /// What it was about.
     pub what: &'static str,
     /// What the journal says.
     pub error: &'a crate::journal::JournalError,
 }
 
 impl Happening for JournalFailed<'_> {
-    fn emit(&self, _: &Metrics) {
-        error!(what = self.what, "{}", self.error);
+    fn emit(&self, metrics: &Metrics) {
+        metrics.journal_errors.inc();
+        metrics
+            .lines
+            .write(|| error!(what = self.what, "{}", self.error));
     }
 }
 
-/// How many connections there are.
-pub struct Connections(pub i64);
+/// Somebody has connected to the ingress.
+pub struct ConnectionOpened;
 
-impl Happening for Connections {
+impl Happening for ConnectionOpened {
     fn emit(&self, metrics: &Metrics) {
-        metrics.connections.set(self.0);
+        metrics.connections.inc();
     }
+}
+
+/// A connection to the ingress has ended.
+pub struct ConnectionClosed;
+
+impl Happening for ConnectionClosed {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.connections.dec();
+    }
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }

@@ -9,6 +9,8 @@ use prometheus_client::registry::Registry;
 
 use crate::model::verdict::{DeliveryState, Reason, Verdict};
 
+use super::lines::Lines;
+
 /// Upper bounds of the buckets for times, in seconds.
 const SECONDS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
@@ -49,6 +51,9 @@ pub struct Metrics {
     pub(super) reloads: Family<Outcome, Counter>,
     pub(super) config_errors: Gauge,
     pub(super) connections: Gauge,
+    pub(super) journal_errors: Counter,
+    /// Lines that others can cause as often as they like.
+    pub(super) lines: Lines,
 }
 
 impl Default for Metrics {
@@ -65,6 +70,8 @@ impl Default for Metrics {
             reloads: Family::default(),
             config_errors: Gauge::default(),
             connections: Gauge::default(),
+            journal_errors: Counter::default(),
+            lines: Lines::default(),
         };
         metrics.register();
         metrics
@@ -119,6 +126,16 @@ impl Metrics {
             "connections",
             "Connections to the ingress",
             self.connections.clone(),
+        );
+        registry.register(
+            "journal_errors",
+            "Times that the journal could not be read or written",
+            self.journal_errors.clone(),
+        );
+        registry.register(
+            "lines_left_out",
+            "Log lines that were not written because there were too many",
+            self.lines.left_out.clone(),
         );
     }
 

@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 use crate::model::event::RawEvent;
-use crate::model::json;
+use crate::model::json::{self, ReadError, Weighed};
+use crate::model::limits::{BODY_GROWTH, BODY_GROWTH_ALWAYS, BODY_PARSED_BYTES};
 use crate::model::verdict::Reason;
 
 /// Parses the body: JSON, or a form whose field `payload` holds JSON, as
 /// GitHub sends on request. An object or the literal `null`, as Tekton's
 /// payload validation has it.
-pub(super) fn parse(raw: &RawEvent) -> Result<Value, Reason> {
+pub(super) fn parse(raw: &RawEvent) -> Result<Weighed, Reason> {
     if is_form(raw) {
         let mut fields = form_urlencoded::parse(&raw.body);
         let payload = fields.find(|(name, _)| name == "payload");
@@ -19,12 +20,18 @@ pub(super) fn parse(raw: &RawEvent) -> Result<Value, Reason> {
     object(&raw.body)
 }
 
-fn object(bytes: &[u8]) -> Result<Value, Reason> {
+fn object(bytes: &[u8]) -> Result<Weighed, Reason> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Reason::BodyEmpty);
     }
-    match json::read(bytes).map_err(|_| Reason::BodyNotJson)? {
-        value @ (Value::Object(_) | Value::Null) => Ok(value),
+    let most_bytes = bytes.len().saturating_mul(BODY_GROWTH) + BODY_GROWTH_ALWAYS;
+    let read = json::read(bytes, most_bytes.min(BODY_PARSED_BYTES));
+    let weighed = read.map_err(|error| match error {
+        ReadError::Syntax(_) => Reason::BodyNotJson,
+        ReadError::TooLarge => Reason::BodyTooComplex,
+    })?;
+    match &weighed.value {
+        Value::Object(_) | Value::Null => Ok(weighed),
         _ => Err(Reason::BodyNotObject),
     }
 }
@@ -45,12 +52,27 @@ mod tests {
     fn parse_as(content_type: &str, body: &[u8]) -> Result<Value, Reason> {
         let mut headers = Headers::new();
         headers.append("Content-Type", content_type);
-        parse(&RawEvent {
+        let weighed = parse(&RawEvent {
             method: "POST".into(),
             url: "/".into(),
             headers,
             body: body.to_vec().into(),
-        })
+        });
+        weighed.map(|weighed| weighed.value)
+    }
+
+    #[test]
+    fn a_body_of_very_many_values_is_refused_and_a_usual_one_is_far_from_that() {
+        let many = format!("{{\"a\":[{}{{\"\":0}}]}}", "{\"\":0},".repeat(200_000));
+        assert_eq!(parse_as("", many.as_bytes()), Err(Reason::BodyTooComplex));
+        let commit = r#"{"id":"5b5cd8d06a","message":"a","author":{"name":"x","email":"x@y"},"added":["a"]}"#;
+        let usual = format!(
+            "{{\"commits\":[{}{commit}]}}",
+            format!("{commit},").repeat(1000)
+        );
+        let read = json::read(usual.as_bytes(), usize::MAX).unwrap();
+        let growth = read.bytes / usual.len();
+        assert!(growth * 2 < BODY_GROWTH, "it grows {growth} times");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn compile(
         return Ok(None);
     };
     let mut secrets = Vec::new();
-    let mut problems = Vec::new();
+    let mut problems = misspelt(params);
     let mut read = |value: &Value, pointer: &str| match secret_ref(value, pointer, namespace) {
         Ok(secret) => secrets.push(secret),
         Err(problem) => problems.push(problem),
@@ -55,6 +55,23 @@ pub fn compile(
         return Err(problems);
     }
     Ok((!secrets.is_empty()).then(|| Verifier::new(scheme, secrets)))
+}
+
+/// Parameters that look like secrets and are none. To pass them over would be
+/// to let everybody in.
+fn misspelt(params: &Map<String, Value>) -> Vec<Problem> {
+    let names = unknown_fields(params, &["secretRef", "secretRefs"]);
+    let names = names.filter(|name| name.to_ascii_lowercase().starts_with("secret"));
+    names
+        .map(|name| {
+            Problem::at(
+                format!("/{name}"),
+                format!(
+                    "there is no parameter `{name}`; a secret is named by secretRef or secretRefs"
+                ),
+            )
+        })
+        .collect()
 }
 
 fn secret_ref(value: &Value, pointer: &str, namespace: &str) -> Result<SecretKeyRef, Problem> {
@@ -136,6 +153,10 @@ mod tests {
                 "/secretRef/secretName",
             ),
             (json!({"secretRef": "a"}), "/secretRef"),
+            (
+                json!({"secretReff": {"secretName": "a", "secretKey": "k"}}),
+                "/secretReff",
+            ),
             (json!({"secretRefs": []}), "/secretRefs"),
             (json!({"secretRefs": {}}), "/secretRefs"),
             (json!({"secretRefs": [{"name": "a"}]}), "/secretRefs/0/name"),

@@ -198,7 +198,7 @@ fn what_may_be_recorded_has_no_credentials() {
         ("Cookie", "canary"),
     ];
     let event = recall(request(&headers, b"{}"));
-    let kept: Vec<_> = recordable(&event)
+    let kept: Vec<_> = recordable(&event, &[])
         .iter()
         .map(|(name, _)| name.to_owned())
         .collect();

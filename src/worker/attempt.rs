@@ -1,12 +1,15 @@
 //! One attempt to perform a delivery, and its record.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use crate::catalog::{Entry, Trigger};
 use crate::clock::unix_ms;
 use crate::journal::progress::{Happening as Step, Progress};
-use crate::journal::{Attempt, Leased};
+use crate::journal::{Attempt, Buried, Leased};
 use crate::model::ids::{DeliveryId, EventId, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
 use crate::pipeline::{Failure, Held, Work, perform};
@@ -83,15 +86,36 @@ impl Worker {
     }
 
     async fn attempt(&self, work: Work<'_>) -> Ending {
-        let performed = perform(work, &**self.journal(), &*self.parts.action).await;
+        let performing = perform(work, &**self.journal(), &*self.parts.action);
+        // Whatever panics must not leave a delivery that nobody has any more.
+        let performed = AssertUnwindSafe(performing).catch_unwind().await;
         match performed {
-            Ok(effects) => Ending {
+            Err(_) => {
+                let detail = Some("the attempt panicked; the log has the place".to_owned());
+                Ending::new(Step::FailedForNow(Reason::Internal), detail)
+            }
+            Ok(Ok(effects)) => Ending {
                 step: Step::Succeeded,
                 detail: None,
                 objects: effects.len(),
             },
-            Err(failure) => Ending::failed(&failure),
+            Ok(Err(failure)) => Ending::failed(&failure),
         }
+    }
+
+    /// Tells of a delivery that cannot be read back.
+    pub(super) fn emit_buried(&self, buried: &Buried) {
+        let happening = DeliveryAttempted {
+            delivery: buried.id,
+            event: buried.event,
+            trigger: &buried.trigger,
+            state: DeliveryState::Dead,
+            reason: Some(Reason::RecordUnreadable),
+            detail: Some(&buried.message),
+            objects: 0,
+            age: Duration::ZERO,
+        };
+        happening.emit(&self.parts.metrics);
     }
 
     /// The trigger as it was when it matched, unless it is gone.

@@ -1,135 +1,150 @@
-//! Events that wait for their verification.
+//! Events that wait until somebody can decide on them.
 
 use std::sync::Arc;
 
-use uuid::Uuid;
+use tokio_util::sync::CancellationToken;
 
-use crate::catalog::Listener;
 use crate::clock::unix_ms;
-use crate::journal::{Deferral, JournalError};
+use crate::journal::{JournalError, NewDeferral};
 use crate::model::ids::{EventId, TriggerId};
 use crate::model::verdict::{Reason, Verdict};
-use crate::pipeline::{Judgement, judge};
-use crate::telemetry::happening::{DeferralSettled, Happening};
+use crate::pipeline::{Acceptance, Circumstances, Judgement, judge};
+use crate::telemetry::happening::{DeferralLost, DeferralSettled, Happening};
 
 use super::Worker;
 
+/// What is asked of a waiting event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Whether its triggers can decide now: something has changed.
+    Judge,
+    /// Whether it has waited for too long.
+    OnlyAge,
+}
+
 impl Worker {
     /// Looks at every event that waits, oldest first.
-    pub(super) async fn look_at_deferred(&self) {
+    pub(super) async fn look_at_deferred(self: &Arc<Self>, look: Look, stop: &CancellationToken) {
         let mut after = 0;
-        loop {
+        while !stop.is_cancelled() {
             let next = match self.journal().next_deferred(after).await {
                 Ok(Some(next)) => next,
                 Ok(None) => return,
-                Err(JournalError::Record { id, message }) => {
-                    // One that cannot be read must not hide the others.
-                    let error = JournalError::Record { id, message };
-                    self.report("an event that waits", &error);
-                    after = id;
-                    continue;
-                }
-                Err(error) => {
-                    self.report("events that wait", &error);
-                    return;
-                }
+                Err(error) => return self.report("events that wait", &error),
             };
             after = next.id;
-            if let Err(error) = self.look_at(next).await {
-                self.report("an event that waits", &error);
-                return;
+            let looked = match next.waiting {
+                Ok(waiting) => self.look_at(next.id, waiting, look).await,
+                // One that cannot be read is of no use to anybody.
+                Err(message) => {
+                    let (event, message) = (next.event, message.as_str());
+                    DeferralLost { event, message }.emit(&self.parts.metrics);
+                    let settled = self.journal().settle(next.id, Vec::new(), None).await;
+                    settled.map(drop)
+                }
+            };
+            if let Err(error) = looked {
+                return self.report("an event that waits", &error);
             }
         }
     }
 
-    async fn look_at(&self, deferral: Deferral) -> Result<(), JournalError> {
-        let Deferral { id, event } = deferral;
-        let snapshot = self.parts.catalog.snapshot();
-        let listener = snapshot.listener(&event.listener.to_string());
-        let age_ms = unix_ms().saturating_sub(event.received_ms);
-        let expired =
-            age_ms >= i64::try_from(self.parts.deferred_for.as_millis()).unwrap_or(i64::MAX);
-        let Some(listener) = listener else {
-            if expired {
-                self.give_up(id, &event.triggers).await?;
-            }
-            return Ok(());
-        };
-        // Only the triggers that it waits for: the others have had their say.
-        let asked = Listener {
-            id: listener.id.clone(),
-            uid: listener.uid.clone(),
-            triggers: listener
-                .triggers
-                .iter()
-                .filter(|entry| event.triggers.contains(entry.id()))
-                .cloned()
-                .collect(),
-        };
-        // A trigger that is not there may only be out of the configuration for
-        // the moment.
-        let absent: Vec<TriggerId> = event
-            .triggers
-            .iter()
-            .filter(|id| !asked.triggers.iter().any(|entry| entry.id() == *id))
-            .filter(|id| !self.parts.catalog.was_deleted(&listener.id, id))
-            .cloned()
-            .collect();
-        let secrets = Arc::clone(&self.parts.secrets);
-        let (fresh, rerun) = (Uuid::now_v7(), Uuid::now_v7());
-        let accepted = judge(&asked, event.request, &*secrets, fresh);
-        let decided = |judgement: &Judgement| judgement.verdict != Verdict::Deferred;
-        let nothing_new = !accepted.judgements.iter().any(decided)
-            && accepted.judgements.len() + absent.len() == event.triggers.len();
-        if nothing_new {
-            if expired {
-                self.give_up(id, &event.triggers).await?;
-            }
+    async fn look_at(
+        self: &Arc<Self>,
+        id: i64,
+        waiting: NewDeferral,
+        look: Look,
+    ) -> Result<(), JournalError> {
+        let age_ms = unix_ms().saturating_sub(waiting.received_ms);
+        let longest_ms = i64::try_from(self.parts.deferred_for.as_millis()).unwrap_or(i64::MAX);
+        let expired = age_ms >= longest_ms;
+        // A trigger counts as deleted some time after it has gone, when
+        // nothing changes.
+        let was_deleted = |trigger| self.parts.catalog.was_deleted(&waiting.listener, trigger);
+        let changed = look == Look::Judge || waiting.triggers.iter().any(was_deleted);
+        if changed && self.judge_again(id, &waiting).await? {
             return Ok(());
         }
-        let gate = &self.parts.gate;
-        let received_ms = event.received_ms;
-        let settled = gate
-            .settle(id, accepted, &asked, received_ms, absent, rerun)
-            .await?;
-        for judgement in &settled.accepted.judgements {
-            if decided(judgement) {
-                let Judgement {
-                    trigger,
-                    verdict,
-                    reason,
-                    ..
-                } = judgement;
-                self.emit_settled(settled.accepted.event, trigger, *verdict, *reason);
-            }
+        if expired {
+            self.give_up(id, &waiting).await?;
         }
-        self.take(settled.held, (), false).await;
         Ok(())
     }
 
-    async fn give_up(&self, id: i64, triggers: &[TriggerId]) -> Result<(), JournalError> {
+    /// Judges a waiting event again; false where nobody can decide yet.
+    async fn judge_again(
+        self: &Arc<Self>,
+        id: i64,
+        waiting: &NewDeferral,
+    ) -> Result<bool, JournalError> {
+        let snapshot = self.parts.catalog.snapshot();
+        let found = snapshot.listener(&waiting.listener.to_string());
+        // Only the triggers that it waits for: the others have had their say.
+        let asked = found.map(|listener| listener.only(|id| waiting.triggers.contains(id)));
+        let entries = asked.as_ref().map_or(&[][..], |asked| &asked.triggers);
+        let (gone, absent): (Vec<TriggerId>, Vec<TriggerId>) = waiting
+            .triggers
+            .iter()
+            .filter(|id| !entries.iter().any(|entry| entry.id() == *id))
+            .cloned()
+            // One that is not there may only be out of the configuration for
+            // the moment.
+            .partition(|id| self.parts.catalog.was_deleted(&waiting.listener, id));
+        for trigger in &gone {
+            let reason = Some(Reason::TriggerDeleted);
+            self.emit_settled(waiting, None, trigger, Verdict::Refused, reason);
+        }
+        let Some(asked) = asked else {
+            if !gone.is_empty() {
+                self.journal().settle(id, absent, None).await?;
+            }
+            return Ok(!gone.is_empty());
+        };
+        let circumstances = Circumstances {
+            secrets: &*self.parts.secrets,
+            fresh: waiting.event.0,
+            explain: false,
+        };
+        let accepted = judge(&asked, waiting.request.clone(), &circumstances);
+        let decided = |judgement: &Judgement| judgement.verdict != Verdict::Deferred;
+        if gone.is_empty() && !accepted.judgements.iter().any(decided) {
+            return Ok(false);
+        }
+        let at = Acceptance {
+            received_ms: waiting.received_ms,
+            ..Acceptance::new(unix_ms())
+        };
+        let settled = self.parts.gate.settle(id, accepted, &asked, absent, at);
+        let settled = settled.await?;
+        let event = settled.accepted.event;
+        for judgement in settled.accepted.judgements.iter().filter(|j| decided(j)) {
+            let (trigger, verdict) = (&judgement.trigger, judgement.verdict);
+            self.emit_settled(waiting, Some(event), trigger, verdict, judgement.reason);
+        }
+        self.take(settled.held, (), false);
+        Ok(true)
+    }
+
+    async fn give_up(&self, id: i64, waiting: &NewDeferral) -> Result<(), JournalError> {
         self.journal().settle(id, Vec::new(), None).await?;
-        for trigger in triggers {
-            let event = EventId(Uuid::nil());
-            self.emit_settled(
-                event,
-                trigger,
-                Verdict::Refused,
-                Some(Reason::DeferredExpired),
-            );
+        for trigger in &waiting.triggers {
+            let reason = Some(Reason::DeferredExpired);
+            self.emit_settled(waiting, None, trigger, Verdict::Refused, reason);
         }
         Ok(())
     }
 
     fn emit_settled(
         &self,
-        event: EventId,
+        waiting: &NewDeferral,
+        event: Option<EventId>,
         trigger: &TriggerId,
         verdict: Verdict,
         reason: Option<Reason>,
     ) {
         let happening = DeferralSettled {
-            event,
+            told: waiting.event,
+            event: event.unwrap_or(waiting.event),
             trigger,
             verdict,
             reason,

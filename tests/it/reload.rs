@@ -96,7 +96,11 @@ async fn a_delivery_is_performed_by_the_trigger_that_matched_it() {
 
 #[tokio::test]
 async fn deliveries_of_a_deleted_trigger_are_cancelled() {
-    let gateway = push_gateway().await;
+    let files = [("push.yaml", PUSH), ("secret.yaml", PUSH_SECRET)];
+    let gateway = Gateway::start_with(&files, |config| {
+        config.limits.deleted_after = std::time::Duration::ZERO;
+    })
+    .await;
     let out = gateway.folder.path().join("out");
     std::fs::write(&out, "in the way").unwrap();
     assert_eq!(

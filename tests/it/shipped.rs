@@ -9,16 +9,16 @@ use tripline::ingress::{Target, request_url, target};
 use tripline::model::event::RawEvent;
 use tripline::model::ids::DeliveryId;
 use tripline::model::verdict::Verdict;
-use tripline::pipeline::{Work, judge, prepare};
+use tripline::pipeline::{Circumstances, Work, judge, prepare};
 use tripline::secrets::{SecretSet, SecretStore};
-use tripline::{shipped, verify};
+use tripline::shipped;
 use uuid::Uuid;
 
 use crate::fixtures::read;
 
 #[test]
 fn every_recorded_request_makes_what_it_should() {
-    let loaded = Loader::default().load(&shipped::triggers());
+    let loaded = Loader::default().load(&shipped::triggers().into());
     let mut secrets = SecretSet::default();
     assert_eq!(secrets.add_objects(&loaded.objects), []);
     let store = SecretStore::new();
@@ -38,7 +38,12 @@ fn every_recorded_request_makes_what_it_should() {
                 url: request_url(rest),
                 ..recorded.clone()
             };
-            let accepted = judge(listener, raw, &*store, Uuid::from_u128(7));
+            let circumstances = Circumstances {
+                secrets: &*store,
+                fresh: Uuid::from_u128(7),
+                explain: false,
+            };
+            let accepted = judge(listener, raw, &circumstances);
             let mut shown = String::new();
             for judgement in &accepted.judgements {
                 let reason = judgement.reason.map_or("", |reason| reason.code());
@@ -55,7 +60,7 @@ fn every_recorded_request_makes_what_it_should() {
                     id: DeliveryId(0),
                     event_id: accepted.event,
                     event,
-                    headers: &verify::recordable(event),
+                    headers: accepted.headers.as_ref().unwrap(),
                     trigger: judgement.compiled.as_ref().unwrap(),
                     extensions: &judgement.extensions,
                     rendered: None,

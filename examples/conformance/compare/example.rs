@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tripline::catalog::{Loader, files};
+use tripline::ingress;
 use tripline::model::event::RawEvent;
 use tripline::model::headers::Headers;
 use tripline::model::ids::{DeliveryId, EventId};
 use tripline::model::verdict::Verdict;
-use tripline::pipeline::{Accepted, Work, judge, prepare};
+use tripline::pipeline::{Accepted, Circumstances, Work, judge, prepare};
 use tripline::secrets::{SecretSet, SecretStore};
-use tripline::{ingress, verify};
 use uuid::Uuid;
 
 use crate::{Case, Comparison};
@@ -18,8 +18,7 @@ use crate::{Case, Comparison};
 /// Runs the example and compares the objects, in order, and the answer.
 pub(crate) fn compare(case: &Case) -> Comparison {
     let folder = PathBuf::from(case.input.as_str().unwrap_or_default());
-    let (files, _) = files::read(&[folder.join("manifests")]);
-    let loaded = Loader::default().load(&files);
+    let loaded = Loader::default().load(&files::read(&[folder.join("manifests")]));
     if !loaded.diagnostics.is_empty() {
         // It needs an interceptor that this version does not have.
         return Comparison::NotCompared;
@@ -32,7 +31,12 @@ pub(crate) fn compare(case: &Case) -> Comparison {
     let store = SecretStore::new();
     store.replace(secrets);
     let request = request(&folder.join("request.http"));
-    let mut accepted = judge(listener, request, &*store, Uuid::nil());
+    let circumstances = Circumstances {
+        secrets: &*store,
+        fresh: Uuid::nil(),
+        explain: false,
+    };
+    let mut accepted = judge(listener, request, &circumstances);
     let id = case.expected["response"]["body"]["eventID"].as_str();
     accepted.event = EventId(id.and_then(|id| id.parse().ok()).unwrap_or_default());
     let (status, body) = ingress::preview(listener, &accepted);
@@ -63,7 +67,7 @@ pub(crate) fn compare(case: &Case) -> Comparison {
 }
 
 fn created(accepted: &Accepted) -> Vec<Value> {
-    let Some(event) = &accepted.verified else {
+    let (Some(event), Some(headers)) = (&accepted.verified, &accepted.headers) else {
         return Vec::new();
     };
     let matched = accepted
@@ -75,7 +79,7 @@ fn created(accepted: &Accepted) -> Vec<Value> {
             id: DeliveryId(0),
             event_id: accepted.event,
             event,
-            headers: &verify::recordable(event),
+            headers,
             trigger: judgement.compiled.as_ref()?,
             extensions: &judgement.extensions,
             rendered: None,

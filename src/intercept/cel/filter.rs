@@ -6,7 +6,6 @@
 //! is refused before anything else is looked at.
 
 mod explain;
-mod path;
 mod span;
 
 use serde_json::Value as Json;
@@ -17,6 +16,7 @@ use super::evaluate::Machine;
 use super::functions::COMPARE_SECRET;
 use super::ir::OpId;
 use super::program::{Compiled, Program, compile_with};
+use super::reads::{Credential, paths_below};
 use super::report::{Problem, compile_error};
 use super::syntax::{Kind as Node, NodeId, Tree, children};
 use super::value::Value;
@@ -36,6 +36,9 @@ pub struct Filter {
 struct Conjunct {
     op: OpId,
     compares_secret: bool,
+    /// Whether it reads something of the event besides its head.
+    reads_body: bool,
+    reads_extensions: bool,
 }
 
 /// What a filter makes of an event.
@@ -83,9 +86,16 @@ impl Filter {
         let conjuncts = terms
             .into_iter()
             .filter_map(|term| {
+                let reads = paths_below(&tree, term);
+                let within = |root: &str| {
+                    let root = Credential::Within(root.to_owned());
+                    reads.iter().any(|path| path.credential() == root)
+                };
                 Some(Conjunct {
                     op: *places.get(&term)?,
                     compares_secret: compares_secret(&tree, term),
+                    reads_body: within("body"),
+                    reads_extensions: within("extensions"),
                 })
             })
             .collect();
@@ -106,12 +116,36 @@ impl Filter {
         self.conjuncts.iter().any(|term| term.compares_secret)
     }
 
-    /// Decides about one event.
+    /// What the filter compares with secrets.
+    pub fn credentials(&self) -> &[Credential] {
+        self.program.credentials()
+    }
+
+    /// Whether it takes the body to say who sent an event.
+    pub fn authenticates_by_body(&self) -> bool {
+        let mut terms = self.conjuncts.iter();
+        terms.any(|term| term.compares_secret && term.reads_body)
+    }
+
+    /// Whether it takes extensions to say who sent an event, which only
+    /// interceptors before it can have added.
+    pub fn authenticates_by_extensions(&self) -> bool {
+        let mut terms = self.conjuncts.iter();
+        terms.any(|term| term.compares_secret && term.reads_extensions)
+    }
+
+    /// Decides about one event: whether it is genuine, then whether it is
+    /// wanted.
     pub fn decide(&self, scope: &Scope<'_>) -> FilterOutcome {
-        let mut machine = Machine::new(&self.program.code, scope);
-        if let Some(outcome) = self.authenticate(&mut machine) {
-            return outcome;
+        match self.authenticate(scope) {
+            FilterOutcome::True => self.decide_wanted(scope),
+            outcome => outcome,
         }
+    }
+
+    /// Decides the terms that do not compare a secret.
+    pub fn decide_wanted(&self, scope: &Scope<'_>) -> FilterOutcome {
+        let mut machine = Machine::new(&self.program.code, scope);
         let mut failed: Option<Fault> = None;
         for term in self.conjuncts.iter().filter(|term| !term.compares_secret) {
             match machine.run(term.op) {
@@ -132,36 +166,37 @@ impl Filter {
         }
     }
 
-    /// Decides the terms that compare a secret. A term that is false outweighs
-    /// a Secret that is missing: no Secret could make it true.
-    fn authenticate(&self, machine: &mut Machine<'_, '_>) -> Option<FilterOutcome> {
+    /// Decides the terms that compare a secret: `True`, `Refused` or
+    /// `SecretMissing`. A term that is false outweighs a Secret that is
+    /// missing, because no Secret could make it true; one that fails, in
+    /// whatever way, proves nothing.
+    pub fn authenticate(&self, scope: &Scope<'_>) -> FilterOutcome {
+        let mut machine = Machine::new(&self.program.code, scope);
         let mut missing = None;
         for term in self.conjuncts.iter().filter(|term| term.compares_secret) {
             match machine.run(term.op) {
                 Ok(Value::Bool(true)) => {}
+                Ok(_) => return FilterOutcome::Refused,
                 Err(fault) => match fault.missing_secret() {
                     Some((at, gap)) => {
                         missing.get_or_insert(FilterOutcome::SecretMissing(at.clone(), gap));
                     }
-                    None if fault.class() == ErrorClass::Exhausted => {
-                        return Some(FilterOutcome::Error(*fault));
-                    }
-                    None => return Some(FilterOutcome::Refused),
+                    None => return FilterOutcome::Refused,
                 },
-                Ok(_) => return Some(FilterOutcome::Refused),
             }
         }
-        missing
+        missing.unwrap_or(FilterOutcome::True)
     }
 
     /// The parts of the filter with their values for one event, to show why it
-    /// decided as it did. What a secret is compared with is not shown.
-    pub fn explain(&self, scope: &Scope<'_>) -> Vec<(String, Json)> {
+    /// decided as it did. What a secret is compared with is not shown, and
+    /// neither is a header among `withheld`.
+    pub fn explain(&self, scope: &Scope<'_>, withheld: &[&str]) -> Vec<(String, Json)> {
         // One machine, so that all parts together stay within the limits.
         let mut machine = Machine::new(&self.program.code, scope);
         self.shown
             .iter()
-            .map(|part| (part.text.clone(), part.value(&mut machine)))
+            .map(|part| (part.text.clone(), part.value(&mut machine, withheld)))
             .collect()
     }
 }
@@ -322,7 +357,7 @@ mod tests {
 
     fn explain(source: &str) -> Vec<(String, Json)> {
         let filter = compile_filter(source).unwrap_or_else(|e| panic!("{source}: {e}"));
-        filter.explain(&Event::default().scope())
+        filter.explain(&Event::default().scope(), &[])
     }
 
     #[test]
@@ -385,7 +420,7 @@ mod tests {
     fn long_values_are_cut() {
         let event = Event::with_body(json!({"long": "x".repeat(1000), "many": vec!["y"; 500]}));
         let filter = compile_filter("body.long != '' && body.many.size() > 0").expect("compiles");
-        for (text, value) in filter.explain(&event.scope()) {
+        for (text, value) in filter.explain(&event.scope(), &[]) {
             let length = value.as_str().map_or(0, |value| value.chars().count());
             assert!(length <= 257, "{text} is {length} long");
         }

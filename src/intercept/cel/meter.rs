@@ -56,8 +56,18 @@ impl Meter {
                 self.bytes = rest;
                 self.walk(bytes)
             }
-            _ => Err(self.exhaust("evaluation takes more memory than allowed")),
+            _ => Err(self.exhaust_memory()),
         }
+    }
+
+    /// Bytes that may still be built.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes
+    }
+
+    /// Refuses something that would take up more memory than is left.
+    pub(crate) fn exhaust_memory(&mut self) -> Fault {
+        self.exhaust("evaluation takes more memory than allowed")
     }
 
     /// Pays for a list or map of `length` elements.

@@ -12,6 +12,7 @@ use super::convert::path::Path;
 use super::error::{CompileError, OverlayError};
 use super::evaluate::Machine;
 use super::program::{Program, compile};
+use super::reads::Credential;
 
 /// A compiled overlay.
 #[derive(Debug)]
@@ -45,6 +46,11 @@ impl Overlay {
     /// The text of the expression.
     pub fn source(&self) -> &str {
         self.program.source()
+    }
+
+    /// What the expression compares with secrets.
+    pub fn credentials(&self) -> &[Credential] {
+        self.program.credentials()
     }
 
     /// Puts the value for one event into the extensions.

@@ -453,7 +453,7 @@ mod tests {
             let event = Event::with_body(serde_json::json!({ "deep": deep }));
             let each = sources.iter().map(|source| {
                 let filter = cel::compile_filter(source).expect("compiles");
-                filter.explain(&event.scope());
+                filter.explain(&event.scope(), &[]);
                 filter.decide(&event.scope())
             });
             each.count()

@@ -12,17 +12,20 @@ use super::check;
 use super::convert;
 use super::error::{CompileError, EvalError, Stage};
 use super::evaluate::Machine;
+use super::functions::COMPARE_SECRET;
 use super::ir::{Code, OpId};
 use super::lower;
 use super::parse;
+use super::reads::{Credential, Path, paths_below};
 use super::report::{Problem, compile_error};
-use super::syntax::{NodeId, Tree};
+use super::syntax::{Kind, NodeId, Tree, children};
 
 /// A compiled expression. Compile once, evaluate for each event.
 #[derive(Debug)]
 pub struct Program {
     source: Box<str>,
     pub(super) code: Code,
+    credentials: Vec<Credential>,
 }
 
 /// A program together with what it was compiled from.
@@ -79,10 +82,26 @@ fn compile_here(source: &str) -> Result<Compiled, CompileError> {
         program: Program {
             source: source.into(),
             code,
+            credentials: credentials(&checked.tree),
         },
         tree: checked.tree,
         places,
     })
+}
+
+/// What the calls of `compareSecret` read of the event.
+fn credentials(tree: &Tree) -> Vec<Credential> {
+    fn collect(tree: &Tree, id: NodeId, into: &mut Vec<Credential>) {
+        let node = tree.kind(id);
+        if matches!(node, Kind::Call { function, .. } if &**function == COMPARE_SECRET) {
+            into.extend(paths_below(tree, id).iter().map(Path::credential));
+            return;
+        }
+        children(node, |child| collect(tree, child, into));
+    }
+    let mut found = Vec::new();
+    collect(tree, tree.root, &mut found);
+    found
 }
 
 /// The machine has no room for another thread.
@@ -95,6 +114,11 @@ impl Program {
     /// The text it was compiled from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// What it compares with secrets.
+    pub fn credentials(&self) -> &[Credential] {
+        &self.credentials
     }
 
     /// The value for one event, in a JSON that people can read: null, unsigned

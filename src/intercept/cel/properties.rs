@@ -286,7 +286,7 @@ proptest! {
             let wanted = matches!(value, Ok(Json::Bool(true)));
             let decision = filter.decide(&event.scope());
             prop_assert_eq!(wanted, decision == super::FilterOutcome::True, "{:?}", decision);
-            for (text, _) in filter.explain(&event.scope()) {
+            for (text, _) in filter.explain(&event.scope(), &[]) {
                 prop_assert!(!text.is_empty());
             }
             let overlay = compile_overlay("a.b", &source).expect("compiled before");

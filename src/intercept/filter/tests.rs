@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::model::event::{Proof, RawEvent, Recognise, SharedEvent};
 use crate::model::headers::Headers;
+use crate::model::json;
 use crate::model::sender::Sender;
 
 /// A sender whose bodies say everything in plain words.
@@ -58,7 +59,7 @@ fn event(body: &Value, known: bool) -> VerifiedEvent {
         headers: Headers::new(),
         body: body.to_string().into(),
     };
-    let parse = |raw: &RawEvent| serde_json::from_slice(&raw.body).map_err(|_| Reason::BodyNotJson);
+    let parse = |raw: &RawEvent| json::read(&raw.body, usize::MAX).map_err(|_| Reason::BodyNotJson);
     let recognise: Recognise = if known {
         |_, _| Some(&PLAIN)
     } else {

@@ -1,28 +1,34 @@
-//! Events that wait for their verification.
+//! Events that wait until somebody can decide on them.
 
 use rusqlite::{Connection, Row, params};
+use uuid::Uuid;
 
 use crate::journal::seal::Seal;
-use crate::journal::{Deferral, JournalError, NewDeferral, Quota};
+use crate::journal::{Deferral, JournalError, NewDeferral, Quotas};
 use crate::model::event::RawEvent;
-use crate::model::ids::{ListenerId, TriggerId};
+use crate::model::ids::{EventId, ListenerId, TriggerId};
 
-use super::delivery::{json, unreadable};
+use super::delivery::{is_of_the_disk, json, unreadable};
 
-/// Records an event, unless too much waits for its listener already.
+/// Records an event; false where too much waits for its listener already.
 pub(super) fn insert(
     connection: &Connection,
     seal: &Seal,
     event: &NewDeferral,
-    quota: Quota,
-) -> Result<(), JournalError> {
+    quotas: Quotas,
+) -> Result<bool, JournalError> {
     let ListenerId { namespace, name } = &event.listener;
+    let quota = if event.verified {
+        quotas.verified
+    } else {
+        quotas.unverified
+    };
     let (events, bytes): (i64, i64) = connection
         .prepare_cached(
             "SELECT count(*), coalesce(sum(length(body)), 0) FROM deferrals
-             WHERE listener_namespace = ?1 AND listener_name = ?2",
+             WHERE listener_namespace = ?1 AND listener_name = ?2 AND verified = ?3",
         )?
-        .query_row(params![namespace, name], |row| {
+        .query_row(params![namespace, name, event.verified], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
     let body = &event.request.body;
@@ -30,7 +36,7 @@ pub(super) fn insert(
         usize::try_from(used).is_ok_and(|used| used.saturating_add(more) <= limit)
     };
     if !within(events, 1, quota.events) || !within(bytes, body.len(), quota.bytes) {
-        return Err(JournalError::Quota);
+        return Ok(false);
     }
     let headers = json(&event.request.headers)?;
     let sealed = seal.seal(headers.as_bytes()).ok_or_else(|| {
@@ -38,11 +44,13 @@ pub(super) fn insert(
     })?;
     connection
         .prepare_cached(
-            "INSERT INTO deferrals (listener_namespace, listener_name, triggers, received_ms,
-                                    method, url, sealed_headers, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO deferrals (event_id, verified, listener_namespace, listener_name,
+                                    triggers, received_ms, method, url, sealed_headers, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
+            event.event.0.as_bytes(),
+            event.verified,
             namespace,
             name,
             json(&event.triggers)?,
@@ -52,7 +60,7 @@ pub(super) fn insert(
             sealed,
             &body[..],
         ])?;
-    Ok(())
+    Ok(true)
 }
 
 /// The oldest event after number `after` that waits.
@@ -62,36 +70,47 @@ pub(super) fn next(
     after: i64,
 ) -> Result<Option<Deferral>, JournalError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, listener_namespace, listener_name, triggers, received_ms, method, url,
-                sealed_headers, body
+        "SELECT id, event_id, verified, listener_namespace, listener_name, triggers, received_ms,
+                method, url, sealed_headers, body
          FROM deferrals WHERE id > ?1 ORDER BY id LIMIT 1",
     )?;
     let mut rows = statement.query(params![after])?;
-    rows.next()?.map(|row| read(row, seal)).transpose()
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let id: i64 = row.get("id")?;
+    let event = EventId(Uuid::from_bytes(row.get("event_id").unwrap_or_default()));
+    Ok(Some(Deferral {
+        id,
+        event,
+        waiting: match read(row, event, seal) {
+            Err(error) if is_of_the_disk(&error) => return Err(error),
+            read => read.map_err(|error| error.to_string()),
+        },
+    }))
 }
 
-fn read(row: &Row<'_>, seal: &Seal) -> Result<Deferral, JournalError> {
+fn read(row: &Row<'_>, event: EventId, seal: &Seal) -> Result<NewDeferral, JournalError> {
     let id: i64 = row.get("id")?;
     let sealed: Vec<u8> = row.get("sealed_headers")?;
     let headers = seal
         .unseal(&sealed)
         .ok_or_else(|| unreadable(id, "its headers were sealed with another key"))?;
     let parsed = |error: serde_json::Error| unreadable(id, &error.to_string());
-    Ok(Deferral {
-        id,
-        event: NewDeferral {
-            listener: ListenerId {
-                namespace: row.get("listener_namespace")?,
-                name: row.get("listener_name")?,
-            },
-            triggers: serde_json::from_str(&row.get::<_, String>("triggers")?).map_err(parsed)?,
-            received_ms: row.get("received_ms")?,
-            request: RawEvent {
-                method: row.get("method")?,
-                url: row.get("url")?,
-                headers: serde_json::from_slice(&headers).map_err(parsed)?,
-                body: row.get::<_, Vec<u8>>("body")?.into(),
-            },
+    Ok(NewDeferral {
+        event,
+        listener: ListenerId {
+            namespace: row.get("listener_namespace")?,
+            name: row.get("listener_name")?,
+        },
+        triggers: serde_json::from_str(&row.get::<_, String>("triggers")?).map_err(parsed)?,
+        verified: row.get("verified")?,
+        received_ms: row.get("received_ms")?,
+        request: RawEvent {
+            method: row.get("method")?,
+            url: row.get("url")?,
+            headers: serde_json::from_slice(&headers).map_err(parsed)?,
+            body: row.get::<_, Vec<u8>>("body")?.into(),
         },
     })
 }

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::journal::progress::Progress;
-use crate::journal::{Attempt, Counts, DeliveryView, JournalError, Leased, Recorded, Rendered};
+use crate::journal::{
+    Attempt, Buried, Counts, DeliveryView, JournalError, Lease, Leased, Recorded, Rendered,
+};
 use crate::model::ids::{DeliveryId, EventId, ListenerId, Revision, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
 
@@ -22,6 +24,15 @@ pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
 /// A value back from a column.
 fn from_json<T: DeserializeOwned>(id: i64, text: &str) -> Result<T, JournalError> {
     serde_json::from_str(text).map_err(|error| unreadable(id, &error.to_string()))
+}
+
+/// Whether an error says something about the database, and nothing about the
+/// record that was read.
+pub(super) fn is_of_the_disk(error: &JournalError) -> bool {
+    matches!(
+        error,
+        JournalError::Write(rusqlite::Error::SqliteFailure(..))
+    )
 }
 
 pub(super) fn unreadable(id: i64, message: &str) -> JournalError {
@@ -114,7 +125,7 @@ pub(super) fn lease(
     connection: &Connection,
     now_ms: i64,
     limit: usize,
-) -> Result<Vec<Leased>, JournalError> {
+) -> Result<Lease, JournalError> {
     let mut statement = connection.prepare_cached(
         "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.trigger_id,
                 d.revision, r.source, d.extensions, d.params, d.manifests,
@@ -127,36 +138,47 @@ pub(super) fn lease(
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![now_ms, limit])?;
-    let (mut leased, mut unreadable, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut lease, mut bytes) = (Lease::default(), 0);
     while bytes < LEASE_BYTES
         && let Some(row) = rows.next()?
     {
         match read_leased(row) {
             Ok(delivery) => {
                 bytes += delivery.request.body.len();
-                leased.push(delivery);
+                lease.leased.push(delivery);
             }
-            Err(JournalError::Record { id, .. }) => unreadable.push(id),
-            Err(error) => return Err(error),
+            Err(error) if is_of_the_disk(&error) => return Err(error),
+            // One that cannot be read must not keep the others from being
+            // performed.
+            Err(error) => lease.buried.push(buried(row, &error)?),
         }
     }
     drop(rows);
-    // One that cannot be read must not keep the others from being performed.
-    bury(connection, &unreadable)?;
+    for buried in &lease.buried {
+        bury(connection, buried)?;
+    }
     let mut take =
         connection.prepare_cached("UPDATE deliveries SET state = 'running' WHERE id = ?1")?;
-    for delivery in &leased {
+    for delivery in &lease.leased {
         take.execute(params![delivery.id.0])?;
     }
-    Ok(leased)
+    Ok(lease)
 }
 
-fn bury(connection: &Connection, ids: &[i64]) -> Result<(), JournalError> {
-    let mut statement = connection
-        .prepare_cached("UPDATE deliveries SET state = 'dead', reason = ?2 WHERE id = ?1")?;
-    for id in ids {
-        statement.execute(params![id, Reason::RecordUnreadable.code()])?;
-    }
+fn buried(row: &Row<'_>, error: &JournalError) -> Result<Buried, JournalError> {
+    let event = row.get("event_id").unwrap_or_default();
+    Ok(Buried {
+        id: DeliveryId(row.get("id")?),
+        event: EventId(Uuid::from_bytes(event)),
+        trigger: TriggerId(row.get("trigger_id").unwrap_or_default()),
+        message: error.to_string(),
+    })
+}
+
+fn bury(connection: &Connection, buried: &Buried) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE deliveries SET state = 'dead', reason = ?2 WHERE id = ?1")?
+        .execute(params![buried.id.0, Reason::RecordUnreadable.code()])?;
     Ok(())
 }
 

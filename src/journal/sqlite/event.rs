@@ -92,7 +92,7 @@ fn known(
         .query_row(params![key.as_str(), delivery.trigger.0], |row| {
             Ok(Known {
                 event: EventId(Uuid::from_bytes(row.get(0)?)),
-                expired: row.get::<_, i64>(1)? <= event.received_ms,
+                expired: row.get::<_, i64>(1)? <= event.accepted_ms,
                 delivery: DeliveryId(row.get(2)?),
             })
         })
@@ -145,7 +145,7 @@ fn insert_delivery(
             row,
             delivery.trigger.0,
             delivery.revision.0,
-            event.received_ms,
+            event.accepted_ms,
             json(&delivery.extensions)?,
             json(&delivery.findings)?,
         ])?;
@@ -175,18 +175,7 @@ fn remember(
             delivery.trigger.0,
             id.0,
             event_id.0.as_bytes(),
-            event.received_ms.saturating_add(*window_ms),
+            event.accepted_ms.saturating_add(*window_ms),
         ])?;
     Ok(())
-}
-
-/// Forgets keys whose time is over, a few at once.
-pub(super) fn forget(connection: &Connection, now_ms: i64) -> Result<usize, JournalError> {
-    let forgotten = connection
-        .prepare_cached(
-            "DELETE FROM dedupe WHERE (key, trigger_id) IN
-                 (SELECT key, trigger_id FROM dedupe WHERE expires_ms <= ?1 LIMIT 1000)",
-        )?
-        .execute(params![now_ms])?;
-    Ok(forgotten)
 }

@@ -1,6 +1,7 @@
 //! The data folder: one process at a time, on a disk of this machine.
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::journal::JournalError;
@@ -26,7 +27,10 @@ pub(super) fn claim(folder: &Path) -> Result<File, JournalError> {
         message,
     };
     let io = |error: std::io::Error| fail(error.to_string());
-    fs::create_dir_all(folder).map_err(io)?;
+    // Events have what their senders would not tell everybody.
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(folder).map_err(io)?;
     let filesystem = rustix::fs::statfs(folder).map_err(|error| fail(error.to_string()))?;
     // The type's width differs between platforms.
     #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
@@ -44,6 +48,7 @@ pub(super) fn claim(folder: &Path) -> Result<File, JournalError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .map_err(|error| fail(format!("{}: {error}", path.display())))?;
     match lock.try_lock() {
@@ -51,6 +56,21 @@ pub(super) fn claim(folder: &Path) -> Result<File, JournalError> {
         Err(TryLockError::WouldBlock) => Err(JournalError::InUse(folder.to_owned())),
         Err(TryLockError::Error(error)) => Err(io(error)),
     }
+}
+
+/// Makes the journal's file where it is not there, its owner's alone. The
+/// files that SQLite puts beside it get the same rights.
+pub(super) fn make_private(path: &Path) -> Result<(), JournalError> {
+    let made = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    made.map(drop).map_err(|error| JournalError::Folder {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -65,6 +85,18 @@ mod tests {
         assert!(matches!(claim(&folder), Err(JournalError::InUse(_))));
         drop(first);
         assert!(claim(&folder).is_ok());
+    }
+
+    #[test]
+    fn what_is_made_is_its_owner_s_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("data");
+        let _lock = claim(&folder).unwrap();
+        make_private(&folder.join("journal.db")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder), 0o700);
+        assert_eq!(mode(&folder.join("journal.db")), 0o600);
     }
 
     #[test]

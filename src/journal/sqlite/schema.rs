@@ -49,3 +49,19 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), Journa
     }
     Ok(())
 }
+
+/// A connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
+    let fail = |source| damaged(path, source);
+    let connection = Connection::open(path).map_err(fail)?;
+    let settings = "PRAGMA query_only = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -2048;";
+    connection.execute_batch(settings).map_err(fail)?;
+    Ok(connection)
+}
+
+/// Writes something that changes nothing.
+pub(super) fn touch(connection: &Connection) -> Result<(), JournalError> {
+    let format = MIGRATIONS.len();
+    connection.execute_batch(&format!("PRAGMA user_version = {format}"))?;
+    Ok(())
+}

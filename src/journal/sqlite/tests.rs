@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::journal::progress::{Happening, RetryPolicy};
-use crate::journal::{NewDelivery, Recorded};
+use crate::journal::{Leased, NewDelivery, Quota, Recorded};
 use crate::model::event::RawEvent;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryKey, EventId, ListenerId, Revision};
@@ -30,6 +30,26 @@ impl Fixture {
 
     fn path(&self) -> PathBuf {
         self.folder.path().join("journal.db")
+    }
+
+    async fn accept(&self, event: NewEvent) -> Vec<Receipt> {
+        let admitted = self.journal.admit(Some(event), vec![], QUOTAS).await;
+        admitted.unwrap().receipts
+    }
+
+    /// Lets an event wait; whether there was room.
+    async fn defer(&self, event: NewDeferral) -> bool {
+        let admitted = self.journal.admit(None, vec![event], QUOTAS).await;
+        admitted.unwrap().turned_away.is_empty()
+    }
+
+    async fn waiting(&self) -> Option<(i64, NewDeferral)> {
+        let next = self.journal.next_deferred(0).await.unwrap()?;
+        Some((next.id, next.waiting.unwrap()))
+    }
+
+    async fn lease(&self, now_ms: i64, limit: usize) -> Vec<Leased> {
+        self.journal.lease(now_ms, limit).await.unwrap().leased
     }
 
     /// Ends the process's hold on the journal and opens it again.
@@ -68,6 +88,7 @@ fn event(number: u128, key: Option<&str>, at_ms: i64, triggers: &[&str]) -> NewE
         rerun_id: EventId(Uuid::from_u128(number + 1_000)),
         listener: listener(),
         received_ms: at_ms,
+        accepted_ms: at_ms,
         key: key.map(|id| (DeliveryKey::new(&listener(), "github", "", id), 60_000)),
         request: Recorded {
             method: "POST".into(),
@@ -98,16 +119,12 @@ fn new_id(receipt: &Receipt) -> DeliveryId {
 #[tokio::test]
 async fn an_accepted_delivery_outlives_the_process_that_took_it() {
     let fixture = Fixture::new();
-    let receipts = fixture
-        .journal
-        .accept(event(1, Some("a"), 10, &["t1", "t2"]))
-        .await
-        .unwrap();
+    let receipts = fixture.accept(event(1, Some("a"), 10, &["t1", "t2"])).await;
     assert_eq!(receipts.len(), 2);
     // Both are held by whoever accepted them, so that nobody else gets them.
-    assert!(fixture.journal.lease(20, 9).await.unwrap().is_empty());
+    assert!(fixture.lease(20, 9).await.is_empty());
     let fixture = fixture.reopen().await;
-    let leased = fixture.journal.lease(20, 9).await.unwrap();
+    let leased = fixture.lease(20, 9).await;
     let triggers: Vec<&str> = leased.iter().map(|d| d.trigger.0.as_str()).collect();
     assert_eq!(triggers, ["t1", "t2"]);
     assert_eq!(leased[0].extensions["x"], json!([1]));
@@ -117,20 +134,14 @@ async fn an_accepted_delivery_outlives_the_process_that_took_it() {
 #[tokio::test]
 async fn the_same_delivery_is_known_within_its_time() {
     let journal = Fixture::new();
-    let first = journal
-        .journal
-        .accept(event(1, Some("a"), 0, &["t1"]))
-        .await
-        .unwrap();
+    let first = journal.accept(event(1, Some("a"), 0, &["t1"])).await;
     let id = new_id(&first[0]);
     let done = Progress::accepted(0).after(Happening::Succeeded, 5, &RetryPolicy::DEFAULT, 1.0);
     journal.journal.record(id, attempt(5), done).await.unwrap();
 
     let again = journal
-        .journal
         .accept(event(1, Some("a"), 59_999, &["t1", "t2"]))
-        .await
-        .unwrap();
+        .await;
     assert_eq!(
         again[0],
         Receipt::Duplicate {
@@ -143,25 +154,17 @@ async fn the_same_delivery_is_known_within_its_time() {
     assert!(matches!(again[1], Receipt::New { event, .. } if event.0.as_u128() == 1));
 
     // Afterwards it is an event of its own, with an id of its own.
-    let late = journal
-        .journal
-        .accept(event(1, Some("a"), 60_000, &["t1"]))
-        .await
-        .unwrap();
+    let late = journal.accept(event(1, Some("a"), 60_000, &["t1"])).await;
     assert!(matches!(late[0], Receipt::New { event, .. } if event.0.as_u128() == 1_001));
 }
 
 #[tokio::test]
 async fn a_trigger_may_ask_for_redeliveries() {
     let fixture = Fixture::new();
-    fixture
-        .journal
-        .accept(event(1, Some("a"), 0, &["t1"]))
-        .await
-        .unwrap();
+    fixture.accept(event(1, Some("a"), 0, &["t1"])).await;
     let mut again = event(1, Some("a"), 1, &["t1"]);
     again.deliveries[0].rerun = true;
-    let receipts = fixture.journal.accept(again).await.unwrap();
+    let receipts = fixture.accept(again).await;
     assert!(matches!(receipts[0], Receipt::New { event, .. } if event.0.as_u128() == 1_001));
 }
 
@@ -169,11 +172,7 @@ async fn a_trigger_may_ask_for_redeliveries() {
 async fn deliveries_without_a_key_are_all_different() {
     let fixture = Fixture::new();
     for number in 1..=2 {
-        let receipts = fixture
-            .journal
-            .accept(event(number, None, 0, &["t1"]))
-            .await
-            .unwrap();
+        let receipts = fixture.accept(event(number, None, 0, &["t1"])).await;
         assert!(matches!(receipts[0], Receipt::New { .. }));
     }
 }
@@ -181,11 +180,7 @@ async fn deliveries_without_a_key_are_all_different() {
 #[tokio::test]
 async fn what_was_rendered_is_there_for_the_next_attempt() {
     let fixture = Fixture::new();
-    let receipts = fixture
-        .journal
-        .accept(event(1, None, 0, &["t1"]))
-        .await
-        .unwrap();
+    let receipts = fixture.accept(event(1, None, 0, &["t1"])).await;
     let rendered = Rendered {
         params: vec![Param {
             name: "p".into(),
@@ -200,18 +195,14 @@ async fn what_was_rendered_is_there_for_the_next_attempt() {
         .await
         .unwrap();
     let fixture = fixture.reopen().await;
-    let leased = fixture.journal.lease(1, 1).await.unwrap();
+    let leased = fixture.lease(1, 1).await;
     assert_eq!(leased[0].rendered, Some(rendered));
 }
 
 #[tokio::test]
 async fn a_retry_is_leased_when_it_is_due_and_not_before() {
     let fixture = Fixture::new();
-    let receipts = fixture
-        .journal
-        .accept(event(1, None, 0, &["t1"]))
-        .await
-        .unwrap();
+    let receipts = fixture.accept(event(1, None, 0, &["t1"])).await;
     let failed = Happening::FailedForNow(Reason::SinkUnavailable);
     let progress = Progress::accepted(0).after(failed, 100, &RetryPolicy::DEFAULT, 1.0);
     let id = new_id(&receipts[0]);
@@ -221,21 +212,23 @@ async fn a_retry_is_leased_when_it_is_due_and_not_before() {
         .await
         .unwrap();
     assert_eq!(fixture.journal.next_due().await.unwrap(), Some(1_100));
-    assert!(fixture.journal.lease(1_099, 9).await.unwrap().is_empty());
-    let leased = fixture.journal.lease(1_100, 9).await.unwrap();
+    assert!(fixture.lease(1_099, 9).await.is_empty());
+    let leased = fixture.lease(1_100, 9).await;
     assert_eq!(leased[0].progress.attempts, 1);
     assert_eq!(leased[0].progress.reason, Some(Reason::SinkUnavailable));
     assert_eq!(fixture.journal.next_due().await.unwrap(), None);
     fixture.journal.hand_back(vec![id]).await.unwrap();
-    assert_eq!(fixture.journal.lease(1_100, 9).await.unwrap().len(), 1);
+    assert_eq!(fixture.lease(1_100, 9).await.len(), 1);
 }
 
 fn deferral(token: &str, body: &'static str) -> NewDeferral {
     let mut headers = Headers::new();
     headers.append("X-Gitlab-Token", token);
     NewDeferral {
+        event: EventId(Uuid::from_u128(5)),
         listener: listener(),
         triggers: vec![TriggerId("t1".into()), TriggerId("t2".into())],
+        verified: false,
         received_ms: 7,
         request: RawEvent {
             method: "POST".into(),
@@ -246,24 +239,25 @@ fn deferral(token: &str, body: &'static str) -> NewDeferral {
     }
 }
 
-const QUOTA: Quota = Quota {
-    events: 2,
-    bytes: 10,
+const QUOTAS: Quotas = Quotas {
+    verified: Quota {
+        events: 3,
+        bytes: 1_000,
+    },
+    unverified: Quota {
+        events: 2,
+        bytes: 10,
+    },
 };
 
 #[tokio::test]
 async fn credentials_of_a_waiting_event_are_unreadable_on_disk() {
     let fixture = Fixture::new();
-    fixture
-        .journal
-        .defer(deferral("canary-token", "{}"), QUOTA)
-        .await
-        .unwrap();
-    let waiting = fixture.journal.next_deferred(0).await.unwrap().unwrap();
-    assert_eq!(
-        waiting.event.request.headers.get("X-Gitlab-Token"),
-        Some("canary-token")
-    );
+    assert!(fixture.defer(deferral("canary-token", "{}")).await);
+    let (_, waiting) = fixture.waiting().await.unwrap();
+    assert_eq!(waiting.event.0.as_u128(), 5);
+    let headers = waiting.request.headers;
+    assert_eq!(headers.get("X-Gitlab-Token"), Some("canary-token"));
     for entry in std::fs::read_dir(fixture.folder.path()).unwrap() {
         let file = entry.unwrap().path();
         let bytes = std::fs::read(&file).unwrap();
@@ -275,12 +269,8 @@ async fn credentials_of_a_waiting_event_are_unreadable_on_disk() {
 #[tokio::test]
 async fn a_waiting_event_settles_into_deliveries() {
     let fixture = Fixture::new();
-    fixture
-        .journal
-        .defer(deferral("t", "{}"), QUOTA)
-        .await
-        .unwrap();
-    let id = fixture.journal.next_deferred(0).await.unwrap().unwrap().id;
+    assert!(fixture.defer(deferral("t", "{}")).await);
+    let (id, _) = fixture.waiting().await.unwrap();
     let still = vec![TriggerId("t2".into())];
     let receipts = fixture
         .journal
@@ -288,32 +278,101 @@ async fn a_waiting_event_settles_into_deliveries() {
         .await
         .unwrap();
     assert_eq!(receipts.len(), 1);
-    let waiting = fixture.journal.next_deferred(0).await.unwrap().unwrap();
-    assert_eq!(waiting.event.triggers, still);
+    let (_, waiting) = fixture.waiting().await.unwrap();
+    assert_eq!(waiting.triggers, still);
     fixture.journal.settle(id, vec![], None).await.unwrap();
-    assert!(fixture.journal.next_deferred(0).await.unwrap().is_none());
+    assert!(fixture.waiting().await.is_none());
 }
 
 #[tokio::test]
 async fn what_waits_is_bounded_for_each_listener() {
     let fixture = Fixture::new();
-    let defer = |body| fixture.journal.defer(deferral("t", body), QUOTA);
-    defer("{}").await.unwrap();
-    assert!(matches!(defer("123456789").await, Err(JournalError::Quota)));
-    defer("{}").await.unwrap();
-    assert!(matches!(defer("{}").await, Err(JournalError::Quota)));
+    assert!(fixture.defer(deferral("t", "{}")).await);
+    assert!(!fixture.defer(deferral("t", "123456789")).await);
+    assert!(fixture.defer(deferral("t", "{}")).await);
+    assert!(!fixture.defer(deferral("t", "{}")).await);
+    // Strangers take nothing away from senders who are known.
+    let known = |body| NewDeferral {
+        verified: true,
+        ..deferral("t", body)
+    };
+    for _ in 0..3 {
+        assert!(fixture.defer(known("123456789")).await);
+    }
+    assert!(!fixture.defer(known("{}")).await);
+    let mut elsewhere = deferral("t", "{}");
+    elsewhere.listener.name = "gitlab".into();
+    assert!(fixture.defer(elsewhere).await);
+}
+
+#[tokio::test]
+async fn a_request_is_recorded_although_a_part_of_it_may_not_wait() {
+    let fixture = Fixture::new();
+    let large = deferral("t", "123456789012");
+    let admitted = fixture
+        .journal
+        .admit(Some(event(1, None, 0, &["t3"])), vec![large], QUOTAS)
+        .await
+        .unwrap();
+    assert_eq!(admitted.receipts.len(), 1);
+    let triggers = vec![TriggerId("t1".into()), TriggerId("t2".into())];
+    assert_eq!(admitted.turned_away, [triggers]);
+}
+
+#[tokio::test]
+async fn what_ended_well_is_forgotten_and_what_was_given_up_is_not() {
+    let fixture = Fixture::new();
+    let policy = RetryPolicy::DEFAULT;
+    for (number, happening) in [
+        (1, Happening::Succeeded),
+        (2, Happening::FailedForGood(Reason::ManifestInvalid)),
+    ] {
+        let receipts = fixture.accept(event(number, None, 0, &["t1"])).await;
+        let progress = Progress::accepted(0).after(happening, 100, &policy, 1.0);
+        let recorded = fixture
+            .journal
+            .record(new_id(&receipts[0]), attempt(100), progress);
+        recorded.await.unwrap();
+    }
+    assert_eq!(fixture.journal.tidy(200, 100).await.unwrap(), 0);
+    assert_eq!(fixture.journal.tidy(200, 101).await.unwrap(), 1);
+    let counts = fixture.journal.counts().await.unwrap();
+    assert_eq!(counts.deliveries, [(DeliveryState::Dead, 1)]);
+    let of = |number| {
+        fixture
+            .journal
+            .deliveries_of(EventId(Uuid::from_u128(number)))
+    };
+    assert!(of(1).await.unwrap().is_empty());
+    assert_eq!(of(2).await.unwrap().len(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_may_read_the_journal() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let journal = SqliteJournal::open(&data.join("journal.db")).unwrap();
+    let accepted = journal.admit(Some(event(1, None, 0, &["t1"])), vec![], QUOTAS);
+    accepted.await.unwrap();
+    let mode = |path: &std::path::Path| {
+        let meta = std::fs::metadata(path).unwrap();
+        meta.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&data), 0o700);
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
 }
 
 #[tokio::test]
 async fn keys_are_forgotten_after_their_time() {
     let fixture = Fixture::new();
-    fixture
-        .journal
-        .accept(event(1, Some("a"), 0, &["t1"]))
-        .await
-        .unwrap();
-    assert_eq!(fixture.journal.tidy(59_999).await.unwrap(), 0);
-    assert_eq!(fixture.journal.tidy(60_000).await.unwrap(), 1);
+    fixture.accept(event(1, Some("a"), 0, &["t1"])).await;
+    assert_eq!(fixture.journal.tidy(59_999, 0).await.unwrap(), 0);
+    assert_eq!(fixture.journal.tidy(60_000, 0).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -359,10 +418,10 @@ async fn one_job_that_cannot_be_written_does_not_take_the_others_with_it() {
     let missing = fixture
         .journal
         .record(DeliveryId(99), attempt(1), Progress::accepted(0));
-    let fine = fixture.journal.accept(event(1, None, 0, &["t1"]));
+    let fine = fixture.accept(event(1, None, 0, &["t1"]));
     let (missing, fine) = tokio::join!(missing, fine);
     assert!(matches!(missing, Err(JournalError::Write(_))));
-    assert_eq!(fine.unwrap().len(), 1);
+    assert_eq!(fine.len(), 1);
     let counts = fixture.journal.counts().await.unwrap();
     assert_eq!(counts.deliveries, [(DeliveryState::Running, 1)]);
 }
@@ -370,9 +429,9 @@ async fn one_job_that_cannot_be_written_does_not_take_the_others_with_it() {
 #[tokio::test]
 async fn many_at_once_share_commits_and_are_all_there() {
     let fixture = Fixture::new();
-    let accepts = (0..300).map(|n| fixture.journal.accept(event(n, None, 0, &["t1"])));
+    let accepts = (0..300).map(|n| fixture.accept(event(n, None, 0, &["t1"])));
     for receipt in futures_util::future::join_all(accepts).await {
-        assert_eq!(receipt.unwrap().len(), 1);
+        assert_eq!(receipt.len(), 1);
     }
     let counts = fixture.journal.counts().await.unwrap();
     assert_eq!(counts.deliveries, [(DeliveryState::Running, 300)]);
@@ -382,23 +441,16 @@ async fn many_at_once_share_commits_and_are_all_there() {
 async fn a_closed_journal_says_so() {
     let fixture = Fixture::new();
     fixture.journal.close().await.unwrap();
-    let late = fixture.journal.accept(event(1, None, 0, &["t1"])).await;
+    let late = event(1, None, 0, &["t1"]);
+    let late = fixture.journal.admit(Some(late), vec![], QUOTAS).await;
     assert!(matches!(late, Err(JournalError::Closed)));
 }
 
 #[tokio::test]
 async fn a_record_that_cannot_be_read_does_not_hide_the_others() {
     let fixture = Fixture::new();
-    fixture
-        .journal
-        .accept(event(1, None, 0, &["t1"]))
-        .await
-        .unwrap();
-    fixture
-        .journal
-        .accept(event(2, None, 0, &["t1"]))
-        .await
-        .unwrap();
+    fixture.accept(event(1, None, 0, &["t1"])).await;
+    fixture.accept(event(2, None, 0, &["t1"])).await;
     fixture.journal.close().await.unwrap();
     let Fixture { folder, journal } = fixture;
     drop(journal);
@@ -408,8 +460,9 @@ async fn a_record_that_cannot_be_read_does_not_hide_the_others() {
         .unwrap();
     drop(connection);
     let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
-    let leased = journal.lease(1, 9).await.unwrap();
-    assert_eq!(leased.len(), 1);
+    let lease = journal.lease(1, 9).await.unwrap();
+    assert_eq!(lease.leased.len(), 1);
+    assert_eq!(lease.buried[0].trigger.0, "t1");
     let counts = journal.counts().await.unwrap();
     let expected = [(DeliveryState::Dead, 1), (DeliveryState::Running, 1)];
     assert_eq!(counts.deliveries, expected);

@@ -1,5 +1,7 @@
 //! The one writer: takes every job that waits into one transaction.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,7 +17,8 @@ const JOBS_PER_COMMIT: usize = 512;
 pub(super) trait Job: Send {
     /// Does the work and keeps the result.
     fn run(&mut self, connection: &Connection) -> Outcome;
-    /// Tells whoever asked, once the result is on disk.
+    /// Tells whoever asked: the result, once that is on disk, or the error
+    /// that the work itself has met.
     fn answer(self: Box<Self>);
     /// Tells whoever asked that nothing of it is on disk.
     fn fail(self: Box<Self>, error: &rusqlite::Error);
@@ -85,6 +88,7 @@ pub(super) fn run(
     connection: Connection,
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     mut log: LogWatch,
+    failing: &AtomicBool,
 ) {
     let mut batch = Vec::with_capacity(JOBS_PER_COMMIT);
     while let Some(first) = queue.blocking_recv() {
@@ -94,39 +98,61 @@ pub(super) fn run(
         {
             batch.push(job);
         }
-        commit(&connection, &mut batch);
+        let written = commit(&connection, &mut batch);
+        failing.store(!written, Ordering::Release);
         log.after_commit(&connection);
     }
     // Leaves one file behind, and none that a reader would have to recover.
     let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
+/// Why a transaction was not committed.
+enum Aborted {
+    /// One of the jobs failed; it knows why.
+    ByJob,
+    /// The database refused.
+    ByDatabase(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Aborted {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::ByDatabase(error)
+    }
+}
+
 /// Commits all jobs together; where that fails, each on its own, so that one
-/// that cannot be written does not take the others with it.
-fn commit(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) {
+/// that cannot be written does not take the others with it. False where
+/// nothing could be written.
+fn commit(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) -> bool {
     if transact(connection, batch).is_ok() {
         for job in batch.drain(..) {
             job.answer();
         }
-        return;
+        return true;
     }
+    let mut written = false;
     for mut job in batch.drain(..) {
         match transact(connection, std::slice::from_mut(&mut job)) {
-            Ok(()) => job.answer(),
-            Err(error) => job.fail(&error),
+            Ok(()) => {
+                written = true;
+                job.answer();
+            }
+            Err(Aborted::ByJob) => job.answer(),
+            Err(Aborted::ByDatabase(error)) => job.fail(&error),
         }
     }
+    written
 }
 
-fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Aborted> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let fine = batch
         .iter_mut()
         .all(|job| job.run(connection) == Outcome::Fine);
     let result = if fine {
-        connection.execute_batch("COMMIT")
+        connection.execute_batch("COMMIT").map_err(Aborted::from)
     } else {
-        Err(rusqlite::Error::ExecuteReturnedResults)
+        Err(Aborted::ByJob)
     };
     if result.is_err() && !connection.is_autocommit() {
         // An error here means that SQLite has rolled back by itself.

@@ -11,8 +11,8 @@ use super::super::convert;
 use super::super::evaluate::Machine;
 use super::super::ir::OpId;
 use super::super::program::Compiled;
+use super::super::reads::{Path, is_path, paths_below};
 use super::super::syntax::{Kind as Node, NodeId, Tree, children};
-use super::path::{Path, is_path, paths_below};
 use super::span::Brackets;
 use super::{compares_secret, conjuncts};
 
@@ -32,12 +32,15 @@ pub(super) struct Shown {
     pub(super) text: String,
     /// Its code; none for what must not be shown.
     op: Option<OpId>,
+    /// What it reads of the event.
+    reads: Vec<Path>,
 }
 
 impl Shown {
     /// Its value for one event, or why there is none.
-    pub(super) fn value(&self, machine: &mut Machine<'_, '_>) -> Json {
-        let Some(op) = self.op else {
+    pub(super) fn value(&self, machine: &mut Machine<'_, '_>, withheld: &[&str]) -> Json {
+        let hidden = self.reads.iter().any(|path| path.reads_header(withheld));
+        let Some(op) = self.op.filter(|_| !hidden) else {
             return Json::String(SECRET.to_owned());
         };
         let value = machine
@@ -79,12 +82,11 @@ pub(super) fn shown(compiled: &Compiled) -> Vec<Shown> {
         if shown.len() == MOST_PARTS || shown.iter().any(|known| known.text == text) {
             continue;
         }
-        let withheld = compares_secret(tree, part)
-            || paths_below(tree, part)
-                .iter()
-                .any(|path| credentials.iter().any(|credential| path.meets(credential)));
+        let reads = paths_below(tree, part);
+        let is_credential = |path: &Path| credentials.iter().any(|known| path.meets(known));
+        let withheld = compares_secret(tree, part) || reads.iter().any(is_credential);
         let op = places.get(&part).copied().filter(|_| !withheld);
-        shown.push(Shown { text, op });
+        shown.push(Shown { text, op, reads });
     }
     shown
 }

@@ -12,7 +12,7 @@ use crate::intercept::cel::error::{ErrorClass, Fault, fault, no_overload};
 use crate::intercept::cel::meter::Meter;
 use crate::intercept::cel::registry::{Context, Row, row};
 use crate::intercept::cel::value::{Key, Map, Text, Value};
-use crate::model::json;
+use crate::model::json::{self, ReadError};
 
 pub(super) const TABLE: &[Row] = &[
     row("parseJSON", "string.() -> map(string, dyn)", parse),
@@ -31,8 +31,12 @@ fn parse<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>,
         )
     };
     // Errors of serde_json name places in the text, and none of it.
-    let json = json::read(text.as_bytes()).map_err(|error| failed(error.to_string()))?;
-    object(&json, context.meter)?.ok_or_else(|| failed("not a JSON object".to_owned()))
+    let read = json::read(text.as_bytes(), context.meter.left());
+    let json = read.map_err(|error| match error {
+        ReadError::Syntax(error) => failed(error.to_string()),
+        ReadError::TooLarge => context.meter.exhaust_memory(),
+    })?;
+    object(&json.value, context.meter)?.ok_or_else(|| failed("not a JSON object".to_owned()))
 }
 
 /// The map that a document is: an object, or nothing at all.

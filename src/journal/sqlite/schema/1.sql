@@ -41,6 +41,9 @@ CREATE INDEX deliveries_by_event ON deliveries (event);
 CREATE INDEX deliveries_due ON deliveries (due_ms)
     WHERE state IN ('pending', 'retrying');
 CREATE INDEX deliveries_running ON deliveries (state) WHERE state = 'running';
+CREATE INDEX deliveries_ended ON deliveries (updated_ms)
+    WHERE state IN ('done', 'cancelled');
+CREATE INDEX deliveries_by_revision ON deliveries (revision);
 
 -- One row for each attempt to perform a delivery.
 CREATE TABLE attempts (
@@ -64,10 +67,12 @@ CREATE TABLE dedupe (
 ) WITHOUT ROWID;
 CREATE INDEX dedupe_by_expiry ON dedupe (expires_ms);
 
--- Events that cannot be verified yet. Their headers are sealed: credentials
+-- Events that nobody can decide on yet. Their headers are sealed: credentials
 -- are among them.
 CREATE TABLE deferrals (
     id INTEGER PRIMARY KEY,
+    event_id BLOB NOT NULL,
+    verified INTEGER NOT NULL,
     listener_namespace TEXT NOT NULL,
     listener_name TEXT NOT NULL,
     triggers TEXT NOT NULL,
@@ -77,4 +82,5 @@ CREATE TABLE deferrals (
     sealed_headers BLOB NOT NULL,
     body BLOB NOT NULL
 );
-CREATE INDEX deferrals_by_listener ON deferrals (listener_namespace, listener_name);
+CREATE INDEX deferrals_by_listener
+    ON deferrals (listener_namespace, listener_name, verified);

@@ -1,13 +1,43 @@
 //! Which part of the event an expression reads.
 
-use super::super::syntax::{Kind as Node, Literal, NodeId, Tree, children};
+use super::syntax::{Kind as Node, Literal, NodeId, Tree, children};
 
 /// A part of the event: a variable, then names of fields. Names of headers are
 /// in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Path(Vec<String>);
 
+/// Something of the event that an expression compares with a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// One header, by its name in lower case.
+    Header(String),
+    /// A part of something else: `header` as a whole, `body`, `extensions` or
+    /// `requestURL`.
+    Within(String),
+}
+
 impl Path {
+    /// What it is as a credential.
+    pub(super) fn credential(&self) -> Credential {
+        match self.0.as_slice() {
+            [root, name, ..] if root == "header" => Credential::Header(name.clone()),
+            [root, ..] => Credential::Within(root.clone()),
+            [] => Credential::Within(String::new()),
+        }
+    }
+
+    /// Whether it reads one of these headers, or all of them.
+    pub(super) fn reads_header(&self, names: &[&str]) -> bool {
+        match self.0.as_slice() {
+            [root] => root == "header",
+            [root, name, ..] if root == "header" => {
+                names.iter().any(|known| known.eq_ignore_ascii_case(name))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether one of the two paths leads into what the other stands for.
     pub(super) fn meets(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(one, other)| one == other)
