@@ -94,7 +94,8 @@ impl App {
             journal: Arc::clone(&shared.journal),
         };
         let health = Arc::clone(&shared.health);
-        let servers = Servers::bind(&config, router(ingress), admin, health).await?;
+        let servers =
+            Servers::bind(&config, router(ingress), admin, health, &shared.metrics).await?;
         let [ingress, admin, probe] = servers.addresses()?;
         let (stop, rest) = (Stop::default(), TaskTracker::new());
         rest.spawn(servers.admin.run(stop.rest.clone()));

@@ -96,14 +96,30 @@ struct TriggerFiles {
 
 /// Says what went wrong, with its causes, and gives the status.
 fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
-    say(&format!("tripline: {error:#}"));
+    let mut line = format!("tripline: {error}");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // Some errors name their cause themselves.
+        if !line.ends_with(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    say(&line);
     ExitCode::from(status)
 }
 
-/// A line for people, on standard error.
-#[expect(clippy::print_stderr, reason = "the command line talks to people")]
+/// A number of things.
+fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+/// A line for people, on standard error. Whoever closes it does not want to
+/// know.
 fn say(line: &str) {
-    eprintln!("{line}");
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Output for programs, on standard output. A reader that has gone away is no

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
 use crate::console::{Admin, Guard, Health, admin_router, probe_router};
+use crate::ingress::limits::{CONSOLE_CONNECTIONS, Limits, OTHER_FILES};
 use crate::ingress::server::Server;
 use crate::model::secret::SecretValue;
+use crate::telemetry::Metrics;
+use crate::telemetry::happening::{ConnectionsCapped, Happening};
 
 /// The servers behind them.
 pub(super) struct Servers {
@@ -26,15 +30,28 @@ impl Servers {
         ingress: Router,
         admin: Admin,
         health: Arc<Health>,
+        metrics: &Arc<Metrics>,
     ) -> anyhow::Result<Self> {
-        let limits = config.ingress_limits();
+        let mut limits = config.ingress_limits();
+        let at_most = open_files().saturating_sub(OTHER_FILES).max(1);
+        if limits.connections > at_most {
+            let wanted = limits.connections;
+            ConnectionsCapped { wanted, at_most }.emit(metrics);
+            limits.connections = at_most;
+        }
+        let console = Limits {
+            connections: CONSOLE_CONNECTIONS,
+            ..limits
+        };
         let token = config.admin.token_file.as_deref().map(read_token);
         let admin = admin_router(Arc::new(admin), Guard::new(token.transpose()?));
         let probe = probe_router(health);
         Ok(Self {
-            ingress: Server::bind(&config.ingress.listen, "--listen", ingress, limits).await?,
-            admin: Server::bind(&config.admin.listen, "--admin", admin, limits).await?,
-            probe: Server::bind(&config.probe.listen, "--probe", probe, limits).await?,
+            ingress: Server::bind(&config.ingress.listen, "--listen", ingress, limits)
+                .await?
+                .counted(Arc::clone(metrics)),
+            admin: Server::bind(&config.admin.listen, "--admin", admin, console).await?,
+            probe: Server::bind(&config.probe.listen, "--probe", probe, console).await?,
         })
     }
 
@@ -46,6 +63,22 @@ impl Servers {
             self.probe.address()?,
         ])
     }
+}
+
+/// How many files may be open: as many as the system lets this process ask for.
+fn open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current,
+        Err(_) => limit.current,
+    };
+    current.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
 }
 
 fn read_token(path: &Path) -> anyhow::Result<SecretValue> {

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::catalog::diagnostic::Diagnostic;
+use crate::catalog::diagnostic::{Diagnostic, Severity};
 use crate::catalog::{Loaded, Loader, files};
 use crate::secrets::SecretSet;
 
-use super::{print, say};
+use super::{count, print, say};
 
 /// Flags of `check`.
 #[derive(clap::Args)]
@@ -17,7 +17,8 @@ pub(super) struct CheckArgs {
     paths: Vec<PathBuf>,
 }
 
-/// Checks trigger files.
+/// Checks trigger files. Its status is 1 where something does not work;
+/// warnings do not count.
 pub(super) fn check(args: &CheckArgs) -> ExitCode {
     let (loaded, diagnostics) = load(&args.paths);
     for diagnostic in &diagnostics {
@@ -25,10 +26,17 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
     }
     let listeners = loaded.snapshot.listeners().count();
     let triggers: usize = loaded.snapshot.listeners().map(|l| l.triggers.len()).sum();
-    let mistakes = diagnostics.len();
-    say(&format!(
-        "{listeners} listeners, {triggers} triggers, {mistakes} mistakes"
-    ));
+    let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
+    let mistakes = diagnostics.iter().filter(is_error).count();
+    let mut counts = vec![
+        count(listeners, "listener"),
+        count(triggers, "trigger"),
+        count(mistakes, "mistake"),
+    ];
+    if diagnostics.len() > mistakes {
+        counts.push(count(diagnostics.len() - mistakes, "warning"));
+    }
+    say(&counts.join(", "));
     ExitCode::from(u8::from(mistakes > 0))
 }
 

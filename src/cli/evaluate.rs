@@ -120,13 +120,15 @@ fn evaluate_bindings(args: &BindArgs) -> Result<Value> {
     let bindings = bind::compile(&params)?;
     let event = verify::recall(recorded::read(&args.request)?);
     let id = Uuid::now_v7().to_string();
+    // What a trigger's bindings see: credentials are no part of it.
+    let headers = verify::recordable(&event, &[]);
     let extensions = Map::new();
     let scope = bind::Scope {
         body: match event.body() {
             Ok(body) => BodyView::Json(body),
             Err(reason) => BodyView::Invalid(reason.meaning()),
         },
-        headers: event.headers(),
+        headers: &headers,
         extensions: &extensions,
         event_id: &id,
     };

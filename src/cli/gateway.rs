@@ -60,6 +60,11 @@ pub(super) struct GatewayArgs {
 }
 
 impl GatewayArgs {
+    /// Whether somebody said which log lines he wants.
+    pub(super) fn names_log_level(&self) -> bool {
+        self.log_level.is_some()
+    }
+
     /// The settings, flags included.
     pub(super) fn config(self) -> Result<Config> {
         let mut config = Config::load(self.config.as_deref())?;
@@ -93,8 +98,8 @@ pub(super) fn serve(args: ServeArgs) -> ExitCode {
         let signals = Signals::new()?;
         let app = App::start(config, triggers).await?;
         say(&format!(
-            "listening on http://{} for senders; objects become {}",
-            app.ingress, app.sink
+            "listening on http://{} for senders, http://{} for people, http://{} for probes; objects become {}",
+            app.ingress, app.admin, app.probe, app.sink
         ));
         until_stopped(app, signals).await
     })
@@ -121,10 +126,13 @@ fn prepare(args: ServeArgs) -> Result<(Config, Triggers)> {
             );
         }
     }
+    config.secret_dirs.extend(args.secret_dir);
     for path in &config.triggers {
         std::fs::metadata(path).with_context(|| format!("triggers: {}", path.display()))?;
     }
-    config.secret_dirs.extend(args.secret_dir);
+    for path in &config.secret_dirs {
+        std::fs::read_dir(path).with_context(|| format!("secretDirs: {}", path.display()))?;
+    }
     config.check()?;
     let triggers = Triggers::Paths(config.triggers.clone());
     telemetry::init(config.log.format, &config.log.level).map_err(anyhow::Error::msg)?;
@@ -148,10 +156,11 @@ pub(super) async fn until_stopped(app: App, mut signals: Signals) -> Result<Exit
     say("stopping: finishing what was accepted; again to stop at once");
     tokio::select! {
         clean = app.drain(interactive) => {
-            if !clean {
-                say("stopped; what was not finished is finished after the next start");
+            if clean {
+                return Ok(ExitCode::SUCCESS);
             }
-            Ok(ExitCode::SUCCESS)
+            say("stopped; what was not finished is finished after the next start");
+            Ok(ExitCode::FAILURE)
         }
         _ = signals.next() => {
             say("stopped at once; what was accepted is finished after the next start");

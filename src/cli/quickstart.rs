@@ -1,6 +1,7 @@
 //! `tripline quickstart`: the gateway with the shipped example, and three
 //! webhooks to itself.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,9 @@ pub(super) struct QuickstartArgs {
     gateway: GatewayArgs,
 }
 
+/// One of the webhooks, where somebody has the repository.
+const A_REQUEST: &str = "deploy/quickstart/requests/github-push.http";
+
 /// How long a webhook's objects may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -64,20 +68,31 @@ pub(super) fn quickstart(args: QuickstartArgs) -> ExitCode {
             return shown.map(|()| ExitCode::from(u8::from(!clean)));
         }
         shown?;
+        say(
+            "\nall three were verified, matched and rendered; the gateway stays up (Ctrl-C ends it)",
+        );
+        if Path::new(A_REQUEST).exists() {
+            let program = std::env::args().next().unwrap_or_default();
+            let to = app.ingress;
+            say(&format!(
+                "try:  {program} send {A_REQUEST} --to http://{to}"
+            ));
+        }
         say(&format!(
-            "\nall three were verified, matched and rendered; the gateway stays up (Ctrl-C ends it)\n\
-             try:  tripline send deploy/quickstart/requests/github-push.http --to http://{}\n\
-             see:  http://{}/api/v1/status  http://{}/metrics",
-            app.ingress, app.admin, app.probe
+            "see:  http://{}/api/v1/status  http://{}/metrics",
+            app.admin, app.probe
         ));
         until_stopped(app, signals).await
     })
 }
 
 fn configured(args: GatewayArgs) -> Result<Config> {
+    let chosen = args.names_log_level();
     let mut config = args.config()?;
+    // Its triggers are in the binary.
+    config.triggers.clear();
     config.check()?;
-    if config.log.level == LogConfig::default().level {
+    if !chosen && config.log.level == LogConfig::default().level {
         // The verdicts are shown as they come; a second account of them would drown them.
         config.log.level = "warn".into();
     }

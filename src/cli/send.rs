@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use axum::http::{Request, Response, Uri};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -45,25 +45,23 @@ pub(super) fn send(args: SendArgs) -> ExitCode {
     block_on(async move {
         let mut event = recorded::read(&args.file)?;
         let provider = match &args.provider {
-            Some(name) => Some(name.as_str()),
+            Some(name) => {
+                let known = registry::scheme(name).is_some();
+                ensure!(known, "`{name}` is no sender; there are {}", senders());
+                Some(name.as_str())
+            }
             None => provider_of(&event),
         };
         if !args.same_id {
             freshen(&mut event);
         }
         if let Some(secret) = &args.secret {
-            let scheme = provider
-                .and_then(registry::scheme)
-                .with_context(|| match provider {
-                    Some(name) => format!(
-                        "`{name}` is no sender that can be signed for; there are {}",
-                        senders()
-                    ),
-                    None => format!(
-                        "nobody can tell whose webhook this is; say so with --provider {}",
-                        senders()
-                    ),
-                })?;
+            let scheme = provider.and_then(registry::scheme).with_context(|| {
+                format!(
+                    "nobody can tell whose webhook this is; say so with --provider {}",
+                    senders()
+                )
+            })?;
             sign(&mut event, scheme, &read_secret(secret)?)?;
         }
         let response = post(&Client::new()?, event, &args.to).await?;
@@ -168,7 +166,9 @@ fn read_secret(given: &str) -> Result<Vec<u8>> {
         None => Ok(given.as_bytes().to_vec()),
         Some(path) => {
             let text = std::fs::read(path).with_context(|| path.to_owned())?;
-            Ok(text.strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or(text))
+            let line = text.strip_suffix(b"\n");
+            let line = line.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+            Ok(line.map(<[u8]>::to_vec).unwrap_or(text))
         }
     }
 }

@@ -54,6 +54,13 @@ impl Limits {
     };
 }
 
+/// Most connections to a port that is for people or for probes.
+pub const CONSOLE_CONNECTIONS: usize = 64;
+
+/// File descriptors that are left for everything but connections to the
+/// ingress: the journal, what is watched and written, the other two ports.
+pub const OTHER_FILES: usize = 192;
+
 /// Bytes of a refused body that are still read, so that its sender gets to
 /// hear why: who closes while the other side writes cuts his own answer off.
 pub(super) const LINGER_BYTES: usize = 64 * 1024 * 1024;

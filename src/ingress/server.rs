@@ -13,7 +13,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::Metrics;
+use crate::telemetry::happening::{ConnectionClosed, ConnectionOpened, Happening};
 
 use super::limits::Limits;
 
@@ -26,6 +30,7 @@ pub struct Server {
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Server {
@@ -47,7 +52,15 @@ impl Server {
             listener,
             router,
             limits,
+            metrics: None,
         })
+    }
+
+    /// Counts its connections.
+    #[must_use]
+    pub fn counted(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// The address that it listens on; a port of 0 has become a real one.
@@ -75,16 +88,40 @@ impl Server {
                 continue;
             };
             let _ = stream.set_nodelay(true);
-            let connection = plaintext(stream, self.router.clone(), &self.limits);
+            let mut stream = TimeoutStream::new(stream);
+            // Who does not read his answer must not keep his connection.
+            stream.set_write_timeout(Some(self.limits.total_time));
+            let connection = plaintext(Box::pin(stream), self.router.clone(), &self.limits);
             let watched = graceful.watch(connection);
+            let open = Open::new(self.metrics.clone());
             spawn(async move {
                 // A peer that breaks off is no news.
                 let _ = watched.await;
-                drop(slot);
+                drop((slot, open));
             });
         }
         drop(self.listener);
         graceful.shutdown().await;
+    }
+}
+
+/// A connection that is counted as long as it is open.
+struct Open(Option<Arc<Metrics>>);
+
+impl Open {
+    fn new(metrics: Option<Arc<Metrics>>) -> Self {
+        if let Some(metrics) = &metrics {
+            ConnectionOpened.emit(metrics);
+        }
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(metrics) = &self.0 {
+            ConnectionClosed.emit(metrics);
+        }
     }
 }
 

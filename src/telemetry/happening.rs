@@ -304,6 +304,24 @@ impl Happening for ConnectionClosed {
     }
 }
 
+/// The system lets this process open fewer files than there may be connections.
+pub struct ConnectionsCapped {
+    /// Connections that the settings allow.
+    pub wanted: usize,
+    /// Connections that there can be.
+    pub at_most: usize,
+}
+
+impl Happening for ConnectionsCapped {
+    fn emit(&self, _: &Metrics) {
+        warn!(
+            wanted = self.wanted,
+            at_most = self.at_most,
+            "too few files may be open for limits.connections; raise the limit (ulimit -n)"
+        );
+    }
+}
+
 fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }

@@ -224,6 +224,49 @@ fn check_prints_mistakes_with_their_places() {
 }
 
 #[test]
+fn warnings_are_told_and_are_no_mistakes() {
+    let folder = folder();
+    let misspelt = PUSH.replace("eventTypes", "eventTypos");
+    write(&folder, "t/push.yaml", &misspelt);
+    let output = tripline(folder.path(), &["check", "t"]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    assert!(out(&output).contains("warning: "), "{}", out(&output));
+    assert!(out(&output).contains("eventTypos"), "{}", out(&output));
+    let counted = "1 listener, 1 trigger, 0 mistakes, 1 warning\n";
+    assert_eq!(err(&output), counted);
+}
+
+#[test]
+fn who_does_not_listen_to_its_lines_does_not_end_it() {
+    let folder = folder();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_tripline"))
+        .args(["check", "t"])
+        .current_dir(folder.path())
+        .stderr(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn settings_that_cannot_be_used_end_it_at_once() {
+    let folder = folder();
+    for (flags, expected) in [
+        (&["--log-level", "loud"][..], "`loud` is no level"),
+        (&["--sink", "dir:t/out"], "inside the triggers' folder t"),
+        (&["--secret-dir", "gone"], "secretDirs: gone"),
+    ] {
+        let output = tripline(folder.path(), &[&["serve", "-t", "t"], flags].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+        assert!(err(&output).contains(expected), "{}", err(&output));
+        let causes = err(&output).matches("No such file").count();
+        assert!(causes <= 1, "{}", err(&output));
+    }
+}
+
+#[test]
 fn the_shipped_files_check_clean() {
     let output = tripline(
         Path::new("."),
@@ -252,6 +295,9 @@ async fn send_signs_anew_under_a_fresh_id() {
         send(&["--same-id"]);
     }
     gateway.wait_for_objects(3).await;
+    let unknown = send(&["--provider", "githib"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(err(&unknown).contains("`githib` is no sender"));
     let refused = send(&["--secret", "wrong"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(err(&refused).contains("401"));
