@@ -112,6 +112,8 @@ impl Chain {
         let index = self.added;
         self.added += 1;
         let interceptor = match kind {
+            // Its mistake has been told.
+            "" => None,
             "cel" => Some(Interceptor::Cel(Box::new(CelStep::compile(params)?))),
             "filter" => Some(Interceptor::Filter(Box::new(Filter::compile(params)?))),
             "harbor" => Some(Interceptor::Harbor(Harbor::compile(params)?)),

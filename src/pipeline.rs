@@ -13,4 +13,4 @@ mod perform;
 pub use answer::{Answer, answer};
 pub use gate::{Acceptance, Gate, Settled};
 pub use judge::{Accepted, Circumstances, Earlier, Held, Judgement, judge};
-pub use perform::{Failure, Work, perform, prepare};
+pub use perform::{Failure, Performed, Prepared, Work, perform, prepare};

@@ -106,6 +106,11 @@ impl Template {
         &self.params
     }
 
+    /// How many resource templates it has.
+    pub fn resources(&self) -> usize {
+        self.resources.len()
+    }
+
     /// The annotations `tripline.dev/*` that stand on the resource template
     /// with this index, whole keys, values as written.
     pub fn control(&self, index: usize) -> &BTreeMap<String, String> {

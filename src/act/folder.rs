@@ -17,6 +17,9 @@ use crate::model::manifest::Manifest;
 use super::path::ObjectPath;
 use super::{ActError, Action, Effect, Performing};
 
+/// Longest name of a file, as most filesystems have it.
+const FILE_NAME_BYTES: usize = 255;
+
 /// A folder that objects are written to.
 #[derive(Clone, Debug)]
 pub struct Folder {
@@ -36,8 +39,12 @@ impl Folder {
             kind,
             name,
         } = ObjectPath::of(manifest)?;
-        let folder = self.root.join(namespace).join(kind);
-        Ok(folder.join(format!("{name}.yaml")))
+        let file = format!("{name}.yaml");
+        if file.len() > FILE_NAME_BYTES {
+            let message = format!("`{name}` is too long for the name of a file");
+            return Err(ActError::Invalid(message));
+        }
+        Ok(self.root.join(namespace).join(kind).join(file))
     }
 
     fn write(&self, manifest: &Manifest) -> Result<Effect, ActError> {
@@ -53,7 +60,11 @@ impl Folder {
             Ok(()) => Ok(Effect::Created(shown)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 match read(&path).map_err(unavailable)? {
-                    Some(there) if same_origin(&there, manifest) => Ok(Effect::AlreadyThere(shown)),
+                    Some(there) if same_origin(&there, manifest) => {
+                        // The attempt that made it may have ended before this.
+                        sync_folder_of(&path).map_err(unavailable)?;
+                        Ok(Effect::AlreadyThere(shown))
+                    }
                     _ => Err(ActError::NameTaken(shown)),
                 }
             }
@@ -84,14 +95,12 @@ impl Action for Folder {
 /// Writes a file that must not be there, so that after a power failure it is
 /// there whole or not at all.
 fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(ErrorKind::InvalidInput.into());
-    };
-    fs::create_dir_all(folder)?;
+    let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
+    make_folder(folder)?;
     // One name for all attempts at the same object, so that what a broken one
     // left behind is overwritten; another one for every other object.
     let digest = HEXLOWER.encode(&Sha256::digest(bytes)[..8]);
-    let temporary = folder.join(format!(".{}.{digest}.part", name.to_string_lossy()));
+    let temporary = folder.join(format!(".{digest}.part"));
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_data()?;
@@ -99,12 +108,39 @@ fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary)?;
     linked?;
-    File::open(folder)?.sync_all()
+    sync_folder_of(path)
+}
+
+/// Makes a folder where it is not there, so that it is still there after a
+/// power failure.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| *parent != Path::new(""));
+    if let Some(parent) = parent {
+        make_folder(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Ok(()) => {}
+        // Somebody else was faster, and may not have got to the next line.
+        Err(_) if folder.is_dir() => {}
+        Err(error) => return Err(error),
+    }
+    sync_folder_of(folder)
+}
+
+/// Makes the name of a file or folder durable.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|parent| *parent != Path::new(""));
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// The object in a file; nothing where it is none.
 fn read(path: &Path) -> io::Result<Option<Manifest>> {
-    let text = fs::read_to_string(path)?;
+    let Ok(text) = String::from_utf8(fs::read(path)?) else {
+        return Ok(None);
+    };
     let parsed: Result<Value, _> = serde_saphyr::from_str(&text);
     Ok(parsed.ok().map(Manifest))
 }
@@ -194,14 +230,37 @@ mod tests {
         let text = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         let digest = HEXLOWER.encode(&Sha256::digest(&text)[..8]);
-        fs::write(
-            path.with_file_name(format!(".a.yaml.{digest}.part")),
-            "half",
-        )
-        .unwrap();
+        let left = path.with_file_name(format!(".{digest}.part"));
+        fs::write(left, "half").unwrap();
         folder.perform(&wanted).await.unwrap();
         assert_eq!(fs::read(&path).unwrap(), text);
         assert_eq!(files(root.path()), ["a.yaml"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_object_has_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().into());
+        let path = folder.path_of(&manifest("1", "x")).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        for bytes in [&b"\xff\xfe"[..], b"{", b"- 1"] {
+            fs::write(&path, bytes).unwrap();
+            let error = folder.perform(&manifest("1", "x")).await.unwrap_err();
+            assert!(matches!(error, ActError::NameTaken(_)), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_no_file_can_have_is_no_obstacle_for_ever() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().into());
+        for (length, fits) in [(250, true), (251, false), (253, false)] {
+            let mut wanted = manifest("1", "x");
+            wanted.0["metadata"]["name"] = "n".repeat(length).into();
+            let performed = folder.perform(&wanted).await;
+            assert_eq!(performed.is_ok(), fits, "{length}: {performed:?}");
+            assert!(performed.err().is_none_or(|error| !error.may_pass()));
+        }
     }
 
     #[tokio::test]

@@ -18,13 +18,18 @@ impl Action for Stdout {
             let path = ObjectPath::of(manifest)?;
             let shown = format!("{}/{}/{}", path.namespace, path.kind, path.name);
             let text = document(manifest)?;
-            let mut out = io::stdout().lock();
-            out.write_all(text.as_bytes())
-                .and_then(|()| out.flush())
-                .map_err(|source| ActError::Unavailable {
-                    what: "standard output".into(),
-                    source,
-                })?;
+            // A reader who takes his time must not hold up everybody else.
+            let write = tokio::task::spawn_blocking(move || {
+                let mut out = io::stdout().lock();
+                out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            });
+            let written = write
+                .await
+                .unwrap_or_else(|error| Err(io::Error::other(error)));
+            written.map_err(|source| ActError::Unavailable {
+                what: "standard output".into(),
+                source,
+            })?;
             Ok(Effect::Created(shown))
         })
     }

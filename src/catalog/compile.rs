@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::bind::{self, BindingParam, Bindings};
 use crate::intercept::{self, Chain};
 use crate::model::ids::{ListenerId, Revision, TriggerId};
-use crate::model::problem::Problem;
+use crate::model::problem::{Problem, pointer_token};
 use crate::render::{self, Template};
 use crate::verify::{self, Verifier};
 
@@ -111,7 +111,10 @@ pub(super) fn compile(plan: TriggerPlan) -> Compiled {
             diagnostics.extend(advice(&trigger).into_iter().map(warning));
             Ok(Arc::new(trigger))
         }
-        Ok(trigger) => Err(Some(trigger.verifiers)),
+        Ok(trigger) => {
+            let sound = is_verifiable(&trigger.source, &trigger.verifiers);
+            Err(sound.then_some(trigger.verifiers))
+        }
         Err(failure) => {
             diagnostics.extend(failure.problems.into_iter().map(error));
             Err(failure.verifiers)
@@ -155,7 +158,7 @@ fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
         }
     }
     // Whoever cannot be verified as its author meant it is not verified at all.
-    let verifiable = problems.is_empty();
+    let verifiable = problems.is_empty() && is_verifiable(&source, &verifiers);
     for (index, interceptor) in source.interceptors.iter().enumerate() {
         let sender = verify::registry::sender(&interceptor.kind);
         let params = params(interceptor);
@@ -172,6 +175,9 @@ fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
     let template = render::compile(source.template.clone()).map_err(|found| {
         problems.extend(found.into_iter().map(|problem| (Part::Template, problem)))
     });
+    if let Ok(template) = &template {
+        problems.extend(unknown_control(template).map(|problem| (Part::Template, problem)));
+    }
     let kept = kept(&source).map_err(|problem| problems.push((Part::Template, problem)));
     match (bindings, template, kept) {
         (Ok(bindings), Ok(template), Ok((source_json, revision))) if problems.is_empty() => {
@@ -190,6 +196,27 @@ fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
             problems,
         }),
     }
+}
+
+/// Whether somebody can say who sent an event, though the trigger does not
+/// work. Where nobody verifies, an interceptor that there is not may be the
+/// one that was meant to.
+fn is_verifiable(source: &TriggerSource, verifiers: &[Verifier]) -> bool {
+    let mut kinds = source.interceptors.iter().map(|one| one.kind.as_str());
+    !verifiers.is_empty() || kinds.all(|kind| intercept::BUILT_IN.contains(&kind))
+}
+
+/// Annotations of Tripline's own on resource templates. They say whether and
+/// how a resource comes about, so that one that is not understood is no detail.
+fn unknown_control(template: &Template) -> impl Iterator<Item = Problem> {
+    (0..template.resources()).flat_map(|index| {
+        template.control(index).keys().map(move |key| {
+            let token = pointer_token(key);
+            let at = format!("/resourcetemplates/{index}/metadata/annotations/{token}");
+            let message = format!("this version does not know the annotation `{key}`");
+            Problem::at(at, message)
+        })
+    })
 }
 
 /// The trigger as the journal keeps it. What cannot be read back must not be

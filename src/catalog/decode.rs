@@ -4,6 +4,8 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::model::problem::pointer_token;
+
 /// Decodes an object; also gives pointers to the fields that nobody asked for.
 pub(super) fn decode<T: DeserializeOwned>(
     value: &Value,
@@ -59,5 +61,5 @@ fn error_pointer(path: &serde_path_to_error::Path) -> String {
 
 fn push_token(pointer: &mut String, token: &str) {
     pointer.push('/');
-    pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
+    pointer.push_str(&pointer_token(token));
 }

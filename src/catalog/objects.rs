@@ -14,6 +14,8 @@ use crate::api::trigger::Trigger;
 use crate::api::trigger_binding::TriggerBinding;
 use crate::api::trigger_template::TriggerTemplate;
 use crate::api::{TRIGGERS_GROUP, TRIGGERS_V1BETA1, meta::ObjectMeta};
+use crate::model::annotations;
+use crate::model::problem::{kind_of, pointer_token};
 
 use super::decode::decode;
 use super::diagnostic::{Diagnostic, Severity};
@@ -21,6 +23,15 @@ use super::yaml::{self, Document, DocumentText};
 
 /// Namespace of objects from files that name none.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// The kinds of Tekton Triggers that say what is triggered.
+const KINDS: [&str; 5] = [
+    "EventListener",
+    "Trigger",
+    "TriggerTemplate",
+    "TriggerBinding",
+    "ClusterTriggerBinding",
+];
 
 /// The kinds that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -222,19 +233,28 @@ impl Objects {
             (TRIGGERS_V1BETA1, "TriggerTemplate") => Kind::TriggerTemplate,
             (TRIGGERS_V1BETA1, "TriggerBinding") => Kind::TriggerBinding,
             (TRIGGERS_V1BETA1, "ClusterTriggerBinding") => Kind::ClusterTriggerBinding,
-            (TRIGGERS_V1BETA1, other) => {
-                let message =
-                    format!("kind `{other}` of {TRIGGERS_GROUP} is not read by this version");
-                return nameless(read, "/kind", message);
-            }
-            (other, _) if group == TRIGGERS_GROUP => {
+            (other, kind) if group == TRIGGERS_GROUP && KINDS.contains(&kind) => {
                 let message =
                     format!("`{other}` is not read by this version; write {TRIGGERS_V1BETA1}");
                 return nameless(read, "/apiVersion", message);
             }
+            (_, other) if group == TRIGGERS_GROUP => {
+                let message =
+                    format!("kind `{other}` of {TRIGGERS_GROUP} is not read by this version");
+                read.diagnostics.push(origin.error("/kind", message));
+                return;
+            }
             _ => return,
         };
         let key = key_of(kind, &value);
+        let given = &value["metadata"]["name"];
+        if !given.is_null() && !given.is_string() {
+            let message = format!(
+                "the {kind:?}'s name is {}, where text is needed; put it in quotes",
+                kind_of(given)
+            );
+            return nameless(read, "/metadata/name", message);
+        }
         if key.name.is_empty() {
             let message = format!("the {kind:?} has no name; give it a metadata.name");
             return nameless(read, "/metadata", message);
@@ -347,6 +367,15 @@ impl NewObject<'_> {
                     return;
                 }
                 object.meta().namespace.clone_from(&key.namespace);
+                let given = object.meta().annotations.iter();
+                let ignored = given.filter(|(name, value)| !annotations::is_honoured(name, value));
+                read.diagnostics.extend(ignored.map(|(name, value)| {
+                    let pointer = format!("/metadata/annotations/{}", pointer_token(name));
+                    let message = format!(
+                        "{key}: this version does not know `{name}: {value}`, and passes it over"
+                    );
+                    origin.warning(&pointer, message)
+                }));
                 let origin = Arc::clone(origin);
                 let object = Object {
                     value: object,
@@ -390,6 +419,37 @@ mod tests {
         assert_eq!(diagnostics, Vec::<String>::new());
         let keys: Vec<String> = objects.triggers.keys().map(ToString::to_string).collect();
         assert_eq!(keys, ["Trigger b/a", "Trigger default/a"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why_and_whether_triggers_may_be_missing() {
+        let head = "apiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\n";
+        let old = "apiVersion: triggers.tekton.dev/v1alpha1\nkind: ";
+        for (text, expected, torn) in [
+            (format!("{head}metadata: {{name: 7}}"), "is a number", true),
+            (format!("{head}metadata: {{}}"), "has no name", true),
+            (
+                format!("{old}Trigger\nmetadata: {{name: a}}"),
+                "write triggers.tekton.dev/v1beta1",
+                true,
+            ),
+            (
+                format!("{old}ClusterInterceptor\nmetadata: {{name: a}}"),
+                "kind `ClusterInterceptor`",
+                false,
+            ),
+        ] {
+            let read = Objects::default().read_file("f.yaml", &text);
+            let message = &read.diagnostics[0].message;
+            assert!(message.contains(expected), "{message}");
+            assert_eq!(read.is_torn, torn, "{message}");
+        }
+        let (objects, diagnostics) = read(&format!(
+            "{head}metadata: {{name: a, annotations: {{tripline.dev/redeliver: rerun}}}}"
+        ));
+        assert_eq!(objects.triggers.len(), 1);
+        assert!(diagnostics[0].contains(":3:"), "{diagnostics:?}");
+        assert!(diagnostics[0].contains("warning"), "{diagnostics:?}");
     }
 
     #[test]

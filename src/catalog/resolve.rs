@@ -439,6 +439,7 @@ fn interceptors(parts: &Parts<'_>, problems: &mut Vec<Diagnostic>) -> Vec<Interc
     let mut sources = Vec::with_capacity(parts.interceptors.len());
     for (index, interceptor) in parts.interceptors.iter().enumerate() {
         let here = format!("{base}/interceptors/{index}");
+        let noted = problems.len();
         if interceptor.webhook.is_some() {
             let message = "webhook interceptors are not supported by this version";
             problems.push(origin.error(&format!("{here}/webhook"), message));
@@ -453,7 +454,11 @@ fn interceptors(parts: &Parts<'_>, problems: &mut Vec<Diagnostic>) -> Vec<Interc
         }
         sources.push(InterceptorSource {
             name: interceptor.name.clone().unwrap_or_default(),
-            kind: interceptor.reference.name.clone(),
+            // Without one it is not looked at any further.
+            kind: match problems.len() == noted {
+                true => interceptor.reference.name.clone(),
+                false => String::new(),
+            },
             params: interceptor.params.clone(),
         });
     }

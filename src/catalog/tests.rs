@@ -236,6 +236,44 @@ fn a_broken_trigger_keeps_its_verifier_where_that_is_sound() {
     };
     assert_eq!(verifiers("{secretName: a, secretKey: b}"), Some(1));
     assert_eq!(verifiers("{secretName: a}"), None);
+    // The one that is not there may be the one that was meant to verify.
+    assert_eq!(verifiers("null"), None);
+}
+
+#[test]
+fn what_is_not_understood_is_told_once_and_leaves_nothing_looser_behind() {
+    let trigger = |interceptor: &str, resource: &str| {
+        let text = object(
+            "EventListener",
+            "el",
+            &format!(
+                "spec:\n  triggers:\n  - interceptors: [{interceptor}]\n    template: {{spec: {{resourcetemplates: [{{kind: Job, apiVersion: batch/v1, metadata: {{annotations: {{{resource}}}}}}}]}}}}"
+            ),
+        );
+        let (snapshot, diagnostics) = load(&mut Loader::default(), &text);
+        let broken = matches!(
+            snapshot.listener("default/el").unwrap().triggers[0],
+            Entry::Broken(_)
+        );
+        assert_eq!(broken, !diagnostics.is_empty(), "{diagnostics:?}");
+        diagnostics
+    };
+    assert_eq!(trigger("", ""), Vec::<String>::new());
+    for (interceptor, resource, expected) in [
+        (
+            "{ref: {name: mine, kind: NamespacedInterceptor}}",
+            "",
+            "NamespacedInterceptor",
+        ),
+        ("{ref: {name: mine}}", "", "no interceptor `mine`"),
+        ("{}", "", "no `ref.name`"),
+        ("{webhook: {url: 'http://x'}}", "", "webhook interceptors"),
+        ("", "tripline.dev/if: 'no'", "annotation `tripline.dev/if`"),
+    ] {
+        let diagnostics = trigger(interceptor, resource);
+        assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
+        assert!(diagnostics[0].contains(expected), "{diagnostics:?}");
+    }
 }
 
 #[test]

@@ -210,9 +210,10 @@ fn row(judgement: &Judgement, accepted: &Accepted) -> Row {
         rendered: None,
     };
     match prepare(&work) {
-        Ok(rendered) => {
+        Ok(prepared) => {
             row.stage = "render";
-            row.rendered = Some(rendered);
+            row.rendered = Some(prepared.rendered);
+            row.detail = prepared.remark;
         }
         Err(failure) => {
             row.verdict = Verdict::Failed;

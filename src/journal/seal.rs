@@ -51,13 +51,20 @@ impl Seal {
 
 fn create_key(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let key = Zeroizing::new(Key::generate().to_vec());
+    // Under its name it is whole: half a key would open nothing, ever.
+    let temporary = path.with_extension("part");
     let mut file = fs::OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
-        .open(path)?;
+        .open(&temporary)?;
     file.write_all(&key)?;
     file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    if let Some(folder) = path.parent().filter(|folder| folder.is_dir()) {
+        fs::File::open(folder)?.sync_all()?;
+    }
     Ok(key)
 }
 

@@ -19,6 +19,15 @@ pub struct Annotation {
     pub meaning: &'static str,
 }
 
+/// Whether Tripline is in charge of a listener in a cluster.
+pub const MANAGED: Annotation = Annotation {
+    key: "tripline.dev/managed",
+    on: "EventListener",
+    values: "`\"true\"`",
+    meaning: "In a cluster where Tekton Triggers runs as well, Tripline serves the EventListeners \
+              that have it. It means nothing for those from files, which are all served.",
+};
+
 /// Whether a delivery that was accepted before is performed again.
 pub const REDELIVERY: Annotation = Annotation {
     key: "tripline.dev/redelivery",
@@ -64,7 +73,32 @@ pub const INDEX: Annotation = Annotation {
 };
 
 /// Every annotation.
-pub const ALL: [&Annotation; 5] = [&REDELIVERY, &OLD_ESCAPE_QUOTES, &EVENT_ID, &TRIGGER, &INDEX];
+pub const ALL: [&Annotation; 6] = [
+    &MANAGED,
+    &REDELIVERY,
+    &OLD_ESCAPE_QUOTES,
+    &EVENT_ID,
+    &TRIGGER,
+    &INDEX,
+];
+
+/// Upstream's annotation that lets an EventListener take bodies that are no
+/// JSON.
+const PAYLOAD_VALIDATION: &str = "tekton.dev/payload-validation";
+
+/// Whether this version does what an annotation on an object asks for, or
+/// need not.
+pub fn is_honoured(key: &str, value: &str) -> bool {
+    if key == PAYLOAD_VALIDATION {
+        return value != "false";
+    }
+    // `KEY.NAME` is for the inline trigger NAME.
+    let is = |known: &Annotation| {
+        let rest = key.strip_prefix(known.key);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    !key.starts_with(PREFIX) || ALL.into_iter().any(is)
+}
 
 /// The value of `annotation` for the inline trigger `name` of an object: its
 /// own (`KEY.NAME`), else the object's.
@@ -82,6 +116,22 @@ pub fn for_inline_trigger<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn annotations_of_others_are_no_concern_and_misspelt_ones_are() {
+        for key in [
+            "a",
+            "tripline.dev/redelivery",
+            "tripline.dev/redelivery.build",
+        ] {
+            assert!(is_honoured(key, "rerun"), "{key}");
+        }
+        for key in ["tripline.dev/redeliveries", "tripline.dev/x.build"] {
+            assert!(!is_honoured(key, "rerun"), "{key}");
+        }
+        assert!(is_honoured(PAYLOAD_VALIDATION, "true"));
+        assert!(!is_honoured(PAYLOAD_VALIDATION, "false"));
+    }
 
     #[test]
     fn an_inline_trigger_s_own_annotation_wins() {

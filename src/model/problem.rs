@@ -92,6 +92,11 @@ pub fn string_list(
     }
 }
 
+/// A name as a token of a JSON pointer (RFC 6901).
+pub fn pointer_token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// What a JSON value is, for a message.
 pub fn kind_of(value: &Value) -> &'static str {
     match value {

@@ -12,7 +12,7 @@ use crate::model::event::VerifiedEvent;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, EventId};
 use crate::model::verdict::Reason;
-use crate::render::{self, Origin, RenderError};
+use crate::render::{self, IgnoredAnnotation, Origin, RenderError};
 
 /// One delivery, with everything that performing it takes.
 pub struct Work<'a> {
@@ -80,8 +80,26 @@ impl Failure {
     }
 }
 
+/// What an attempt did.
+#[derive(Debug)]
+pub struct Performed {
+    /// One for each manifest.
+    pub effects: Vec<Effect>,
+    /// What its author should know although it worked.
+    pub remark: Option<String>,
+}
+
+/// What a delivery makes, before anything of it is done.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The resources, and what went into them.
+    pub rendered: Rendered,
+    /// What their author should know although it worked.
+    pub remark: Option<String>,
+}
+
 /// Binds and renders: everything before the first effect.
-pub fn prepare(work: &Work<'_>) -> Result<Rendered, Failure> {
+pub fn prepare(work: &Work<'_>) -> Result<Prepared, Failure> {
     let event_id = work.event_id.to_string();
     let scope = bind::Scope {
         body: match work.event.body() {
@@ -104,9 +122,25 @@ pub fn prepare(work: &Work<'_>) -> Result<Rendered, Failure> {
         uid: work.event_id.uid_for(&source.id),
     };
     let rendered = render::render(&trigger.template, &params, &origin)?;
-    Ok(Rendered {
-        params,
-        manifests: rendered.manifests,
+    Ok(Prepared {
+        remark: remark(&rendered.ignored),
+        rendered: Rendered {
+            params,
+            manifests: rendered.manifests,
+        },
+    })
+}
+
+fn remark(ignored: &[IgnoredAnnotation]) -> Option<String> {
+    let keys: Vec<String> = ignored
+        .iter()
+        .map(|ignored| format!("`{}` of resource {}", ignored.key, ignored.resource))
+        .collect();
+    (!keys.is_empty()).then(|| {
+        format!(
+            "annotations that parameters spelled were left out: {}; only the template's author may give them",
+            keys.join(", ")
+        )
     })
 }
 
@@ -116,18 +150,19 @@ pub async fn perform(
     mut work: Work<'_>,
     journal: &dyn Journal,
     action: &dyn Action,
-) -> Result<Vec<Effect>, Failure> {
-    let rendered = match work.rendered.take() {
-        Some(rendered) => Arc::new(rendered),
+) -> Result<Performed, Failure> {
+    let (rendered, remark) = match work.rendered.take() {
+        Some(rendered) => (Arc::new(rendered), None),
         None => {
-            let rendered = Arc::new(prepare(&work)?);
+            let prepared = prepare(&work)?;
+            let rendered = Arc::new(prepared.rendered);
             journal.commit(work.id, Arc::clone(&rendered)).await?;
-            rendered
+            (rendered, prepared.remark)
         }
     };
     let mut effects = Vec::with_capacity(rendered.manifests.len());
     for manifest in &rendered.manifests {
         effects.push(action.perform(manifest).await?);
     }
-    Ok(effects)
+    Ok(Performed { effects, remark })
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::identity::OURS;
-use crate::model::problem::Problem;
+use crate::model::annotations::PREFIX;
+use crate::model::problem::{Problem, pointer_token};
 
 /// Takes the control annotations off the template at `pointer`. A key with an
 /// expression in it stays: what it renders to is ignored later.
@@ -22,14 +22,14 @@ pub(super) fn take(
     let Some(annotations) = annotations.and_then(Value::as_object_mut) else {
         return Ok(BTreeMap::new());
     };
-    let is_control = |key: &&String| key.starts_with(OURS) && !key.contains("$(");
+    let is_control = |key: &&String| key.starts_with(PREFIX) && !key.contains("$(");
     let keys: Vec<String> = annotations.keys().filter(is_control).cloned().collect();
     let mut taken = BTreeMap::new();
     for key in keys {
         match annotations.remove(&key) {
             Some(Value::String(value)) => taken.insert(key, value),
             _ => {
-                let key = key.replace('~', "~0").replace('/', "~1");
+                let key = pointer_token(&key);
                 return Err(Problem {
                     pointer: format!("{pointer}/metadata/annotations/{key}"),
                     message: "an annotation is text: put it in quotes".to_owned(),

@@ -6,22 +6,16 @@
 
 use serde_json::{Map, Value};
 
+use crate::model::annotations::{EVENT_ID, INDEX, PREFIX, TRIGGER};
+
 use super::Origin;
 use super::error::RenderError;
 use super::names;
-
-/// Prefix of annotations that are Tripline's own.
-pub(super) const OURS: &str = "tripline.dev/";
 
 /// Labels that Tekton Triggers puts on what it creates.
 const LISTENER_LABEL: &str = "triggers.tekton.dev/eventlistener";
 const TRIGGER_LABEL: &str = "triggers.tekton.dev/trigger";
 const EVENT_LABEL: &str = "triggers.tekton.dev/triggers-eventid";
-
-/// Annotations that tell whether an existing object is the one meant.
-const EVENT_ANNOTATION: &str = "tripline.dev/event-id";
-const TRIGGER_ANNOTATION: &str = "tripline.dev/trigger";
-const INDEX_ANNOTATION: &str = "tripline.dev/index";
 
 /// Stamps the resource with this index. Returns the annotations of ours that
 /// parameters spelled: they are taken off, for only the author may give them.
@@ -72,13 +66,13 @@ fn annotate(
         resource: index,
         field: "metadata.annotations",
     })?;
-    let is_ours = |key: &&String| key.starts_with(OURS);
+    let is_ours = |key: &&String| key.starts_with(PREFIX);
     let ignored: Vec<String> = annotations.keys().filter(is_ours).cloned().collect();
     annotations.retain(|key, _| !is_ours(&key));
     let mut set = |key: &str, value: String| annotations.insert(key.to_owned(), value.into());
-    set(EVENT_ANNOTATION, origin.event.to_string());
-    set(TRIGGER_ANNOTATION, origin.trigger.to_string());
-    set(INDEX_ANNOTATION, index.to_string());
+    set(EVENT_ID.key, origin.event.to_string());
+    set(TRIGGER.key, origin.trigger.to_string());
+    set(INDEX.key, index.to_string());
     Ok(ignored)
 }
 

@@ -94,10 +94,10 @@ impl Worker {
                 let detail = Some("the attempt panicked; the log has the place".to_owned());
                 Ending::new(Step::FailedForNow(Reason::Internal), detail)
             }
-            Ok(Ok(effects)) => Ending {
+            Ok(Ok(performed)) => Ending {
                 step: Step::Succeeded,
-                detail: None,
-                objects: effects.len(),
+                detail: performed.remark,
+                objects: performed.effects.len(),
             },
             Ok(Err(failure)) => Ending::failed(&failure),
         }

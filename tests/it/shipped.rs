@@ -65,7 +65,7 @@ fn every_recorded_request_makes_what_it_should() {
                     extensions: &judgement.extensions,
                     rendered: None,
                 };
-                for manifest in prepare(&work).unwrap().manifests {
+                for manifest in prepare(&work).unwrap().rendered.manifests {
                     shown.push_str(&document(&manifest).unwrap());
                 }
             }

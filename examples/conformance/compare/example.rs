@@ -84,7 +84,7 @@ fn created(accepted: &Accepted) -> Vec<Value> {
             extensions: &judgement.extensions,
             rendered: None,
         };
-        prepare(&work).ok()
+        prepare(&work).ok().map(|prepared| prepared.rendered)
     });
     works
         .flat_map(|rendered| rendered.manifests)
