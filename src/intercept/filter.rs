@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 
 use crate::model::event::VerifiedEvent;
 use crate::model::finding::Stop;
-use crate::model::problem::{Problem, field, kind_of, unknown_fields};
+use crate::model::problem::{Problem, field, kind_of};
 use crate::model::sender::{ChangedFiles, Facts, GitRef};
 use crate::model::verdict::Reason;
 
-use super::globs::{Globs, Style};
+use super::globs::{Globs, Lists, Style};
 
 const PARAMS: [&str; 11] = [
     "repositories",
@@ -44,51 +44,29 @@ pub(super) struct Filter {
 impl Filter {
     /// Compiles the parameters, or says everything that is wrong with them.
     pub(super) fn compile(params: &Map<String, Value>) -> Result<Self, Vec<Problem>> {
-        let mut problems: Vec<Problem> = unknown_fields(params, &PARAMS)
-            .map(|name| {
-                Problem::at(
-                    format!("/{name}"),
-                    format!(
-                        "`filter` has no parameter `{name}`; it has {}",
-                        PARAMS.join(", ")
-                    ),
-                )
-            })
-            .collect();
-        let mut list = |name: &str, style: Style| {
-            Globs::compile(params, name, style).unwrap_or_else(|problem| {
-                problems.push(problem);
-                None
-            })
-        };
+        let mut lists = Lists::new("filter", params, &PARAMS);
         let filter = Self {
-            repositories: list("repositories", Style::PathAnyCase),
-            owners: list("owners", Style::PathAnyCase),
-            events: list("events", Style::WordAnyCase),
-            actions: list("actions", Style::WordAnyCase),
-            branches: list("branches", Style::Path),
-            tags: list("tags", Style::Path),
-            paths: list("paths", Style::Path),
-            paths_ignore: list("pathsIgnore", Style::Path),
-            actors: list("actors", Style::WordAnyCase),
-            labels: list("labels", Style::WordAnyCase),
+            repositories: lists.list("repositories", Style::PathAnyCase),
+            owners: lists.list("owners", Style::PathAnyCase),
+            events: lists.list("events", Style::WordAnyCase),
+            actions: lists.list("actions", Style::WordAnyCase),
+            branches: lists.list("branches", Style::Path),
+            tags: lists.list("tags", Style::Path),
+            paths: lists.list("paths", Style::Path),
+            paths_ignore: lists.list("pathsIgnore", Style::Path),
+            actors: lists.list("actors", Style::WordAnyCase),
+            labels: lists.list("labels", Style::WordAnyCase),
             draft: match field(params, "draft") {
                 None | Some(Value::Null) => None,
                 Some(Value::Bool(draft)) => Some(*draft),
                 Some(other) => {
-                    problems.push(Problem::at(
-                        "/draft",
-                        format!("expected true or false, got {}", kind_of(other)),
-                    ));
+                    let message = format!("expected true or false, got {}", kind_of(other));
+                    lists.problems.push(Problem::at("/draft", message));
                     None
                 }
             },
         };
-        if problems.is_empty() {
-            Ok(filter)
-        } else {
-            Err(problems)
-        }
+        lists.finish(filter)
     }
 
     pub(super) fn decide(&self, event: &VerifiedEvent) -> Result<(), Stop> {
@@ -177,22 +155,26 @@ impl Filter {
             }
         }
         match self.draft {
-            Some(wanted) if facts.draft() != Some(wanted) => Err(Stop::filtered(
-                Reason::DraftMismatch,
-                format!("draft is {:?}; wanted {wanted}", facts.draft()),
-            )),
+            Some(wanted) if facts.draft() != Some(wanted) => {
+                let detail = match facts.draft() {
+                    Some(draft) => format!("draft is {draft}; wanted {wanted}"),
+                    None => format!("the event is of no change; wanted draft {wanted}"),
+                };
+                Err(Stop::filtered(Reason::DraftMismatch, detail))
+            }
             _ => Ok(()),
         }
     }
 
-    /// A list that is not complete excludes nothing: to fire once too often is
-    /// the lesser evil.
+    /// A list that is not complete excludes nothing, and neither does one with
+    /// nothing on it, as when a branch or tag is made: to fire once too often
+    /// is the lesser evil.
     fn decide_paths(&self, facts: &Facts<'_>) -> Result<(), Stop> {
         if self.paths.is_none() && self.paths_ignore.is_none() {
             return Ok(());
         }
         let ChangedFiles { listed, complete } = facts.changed();
-        if !complete {
+        if !complete || listed.is_empty() {
             return Ok(());
         }
         if let Some(list) = &self.paths
@@ -203,7 +185,6 @@ impl Filter {
             return Err(Stop::filtered(Reason::PathsNotListed, detail));
         }
         if let Some(list) = &self.paths_ignore
-            && !listed.is_empty()
             && listed.iter().all(|file| list.matches(file))
         {
             let ignored = list.written();

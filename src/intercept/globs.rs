@@ -3,7 +3,7 @@
 use globset::{GlobBuilder, GlobMatcher};
 use serde_json::{Map, Value};
 
-use crate::model::problem::{Problem, string_list};
+use crate::model::problem::{Problem, string_list, unknown_fields};
 
 /// How the texts of a list are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,43 @@ pub(super) enum Style {
     PathAnyCase,
     /// `*` matches anything, in any letter case.
     WordAnyCase,
+}
+
+/// The lists of one interceptor, read one after the other.
+pub(super) struct Lists<'a> {
+    params: &'a Map<String, Value>,
+    pub problems: Vec<Problem>,
+}
+
+impl<'a> Lists<'a> {
+    /// The parameters of interceptor `kind`, which has those that are `known`.
+    pub(super) fn new(kind: &str, params: &'a Map<String, Value>, known: &[&str]) -> Self {
+        let problem = |name: &str| {
+            let message = format!(
+                "`{kind}` has no parameter `{name}`; it has {}",
+                known.join(", ")
+            );
+            Problem::at(format!("/{name}"), message)
+        };
+        let problems = unknown_fields(params, known).map(problem).collect();
+        Self { params, problems }
+    }
+
+    /// The list `name`; nothing where it is absent, or a mistake.
+    pub(super) fn list(&mut self, name: &str, style: Style) -> Option<Globs> {
+        Globs::compile(self.params, name, style).unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            None
+        })
+    }
+
+    /// The interceptor, where there was no mistake.
+    pub(super) fn finish<T>(self, interceptor: T) -> Result<T, Vec<Problem>> {
+        match self.problems.is_empty() {
+            true => Ok(interceptor),
+            false => Err(self.problems),
+        }
+    }
 }
 
 /// A list of patterns. The last one that matches decides; one that begins

@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 
 use crate::model::event::VerifiedEvent;
 use crate::model::finding::Stop;
-use crate::model::problem::{Problem, unknown_fields};
+use crate::model::problem::Problem;
 use crate::model::verdict::Reason;
 
 use super::filter::one_of;
-use super::globs::{Globs, Style};
+use super::globs::{Globs, Lists, Style};
 
 const PARAMS: [&str; 5] = [
     "secretRef",
@@ -29,33 +29,13 @@ pub(super) struct Harbor {
 impl Harbor {
     /// Compiles the parameters, or says everything that is wrong with them.
     pub(super) fn compile(params: &Map<String, Value>) -> Result<Self, Vec<Problem>> {
-        let mut problems: Vec<Problem> = unknown_fields(params, &PARAMS)
-            .map(|name| {
-                Problem::at(
-                    format!("/{name}"),
-                    format!(
-                        "`harbor` has no parameter `{name}`; it has {}",
-                        PARAMS.join(", ")
-                    ),
-                )
-            })
-            .collect();
-        let mut list = |name: &str, style: Style| {
-            Globs::compile(params, name, style).unwrap_or_else(|problem| {
-                problems.push(problem);
-                None
-            })
-        };
+        let mut lists = Lists::new("harbor", params, &PARAMS);
         let harbor = Self {
-            event_types: list("eventTypes", Style::WordAnyCase),
-            projects: list("projects", Style::PathAnyCase),
-            repositories: list("repositories", Style::PathAnyCase),
+            event_types: lists.list("eventTypes", Style::WordAnyCase),
+            projects: lists.list("projects", Style::PathAnyCase),
+            repositories: lists.list("repositories", Style::PathAnyCase),
         };
-        if problems.is_empty() {
-            Ok(harbor)
-        } else {
-            Err(problems)
-        }
+        lists.finish(harbor)
     }
 
     pub(super) fn decide(&self, event: &VerifiedEvent) -> Result<(), Stop> {

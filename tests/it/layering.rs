@@ -161,6 +161,20 @@ fn only_verify_constructs_a_verified_event() {
 }
 
 #[test]
+fn only_what_the_journal_keeps_is_recalled() {
+    let mut recalling = Vec::new();
+    for (path, text) in sources() {
+        let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+        if code(production).any(|line| line.contains("verify::recall(")) {
+            recalling.push(path.display().to_string());
+        }
+    }
+    // The verbs that read a recorded request trust whoever runs them.
+    let expected = ["src/cli/evaluate.rs", "src/worker/attempt.rs"];
+    assert_eq!(recalling, expected);
+}
+
+#[test]
 fn a_sender_is_named_in_its_own_places_only() {
     // Its file in verify, the registry, and an interceptor of its own.
     let allowed = [

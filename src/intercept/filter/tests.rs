@@ -167,6 +167,9 @@ fn a_changed_file_is_enough_and_only_ignored_ones_are_not() {
         "paths_not_listed"
     );
     assert_eq!(decide(json!({"pathsIgnore": ["docs/**"]}), src), "pass");
+    for params in [json!({"paths": ["src/**"]}), json!({"pathsIgnore": ["**"]})] {
+        assert_eq!(decide(params, json!({"files": []})), "pass", "a tag");
+    }
     assert_eq!(
         decide(json!({"pathsIgnore": ["docs/**"]}), docs),
         "paths_ignored"
