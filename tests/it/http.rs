@@ -1,6 +1,6 @@
 //! What a sender is told, over a socket.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::support::{
@@ -281,6 +281,30 @@ async fn a_body_that_does_not_come_is_given_up() {
     assert!(response.starts_with("HTTP/1.1 408"), "{response}");
     assert!(response.contains("body_timeout"), "{response}");
     assert!(closed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_his_answers_is_cut_off() {
+    let gateway = Gateway::start_with(&[("push.yaml", PUSH)], |config| {
+        let limits = serde_json::json!({"totalTime": "300ms"});
+        config.limits = serde_json::from_value(limits).unwrap();
+    })
+    .await;
+    let mut stream = connect(gateway.app.ingress);
+    let requests = "GET /live HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let ended = tokio::task::spawn_blocking(move || {
+        loop {
+            // Once every buffer is full, only the other side's end gets on.
+            if let Err(error) = stream.write_all(requests.as_bytes()) {
+                return error.kind();
+            }
+        }
+    });
+    let ended = ended.await.unwrap();
+    assert!(
+        matches!(ended, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]

@@ -20,3 +20,4 @@ mod reload;
 mod secrecy;
 mod shipped;
 mod support;
+mod trouble;

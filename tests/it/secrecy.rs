@@ -67,6 +67,15 @@ async fn no_credential_is_written_anywhere() {
         verdicts(&gitlab),
         ["matched", "not_mine", "refused", "deferred"]
     );
+    // The header that an expression compares is a credential as well.
+    let own = gateway
+        .post("/default/all", &[("X-Token", CANARY)], b"{}")
+        .await;
+    assert_eq!(
+        verdicts(&own),
+        ["not_mine", "not_mine", "matched", "not_mine"]
+    );
+    assert!(!own.body.contains(CANARY));
     let harbor = gateway
         .post(
             "/default/all",
@@ -78,7 +87,7 @@ async fn no_credential_is_written_anywhere() {
         verdicts(&harbor),
         ["matched", "matched", "refused", "deferred"]
     );
-    gateway.wait_for_objects(3).await;
+    gateway.wait_for_objects(4).await;
     assert!(!harbor.body.contains(CANARY) && !gitlab.body.contains(CANARY));
     let Gateway { folder, app } = gateway;
     nothing_written(folder.path(), CANARY.as_bytes());

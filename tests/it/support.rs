@@ -82,6 +82,19 @@ impl Gateway {
         exchange(self.app.ingress, bytes).await
     }
 
+    /// Posts pushes until one is matched: the configuration has just changed.
+    pub(crate) async fn push_until_matched(&self, path: &str, body: &str) {
+        let began = Instant::now();
+        for number in 0.. {
+            let answer = self.push(path, &format!("until-{number}"), body).await;
+            if answer.status == 202 && answer.verdict() == "matched" {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "nothing matches: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Posts a push that GitHub has signed.
     pub(crate) async fn push(&self, path: &str, delivery: &str, body: &str) -> Response {
         let signature = github_signature(SECRET, body.as_bytes());
