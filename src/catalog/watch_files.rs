@@ -37,7 +37,11 @@ pub struct Watch {
 
 impl Watch {
     /// Watches these folders and files.
-    pub fn new(watched: Vec<Watched>) -> notify::Result<Self> {
+    pub fn new(mut watched: Vec<Watched>) -> notify::Result<Self> {
+        // Changes are told of by absolute paths.
+        for watched in &mut watched {
+            watched.path = std::path::absolute(&watched.path)?;
+        }
         // One word that something has changed is enough.
         let (sender, changes) = mpsc::channel(1);
         let watched: Arc<[Watched]> = watched.into();
@@ -85,23 +89,16 @@ fn watcher(
         }
     })?;
     for Watched { path, .. } in watched.iter() {
-        let above = above(path);
         let is_folder = path.is_dir();
         if is_folder {
             watcher.watch(path, RecursiveMode::Recursive)?;
         }
+        let above = path.parent().unwrap_or(path);
         if above.is_dir() || !is_folder {
             watcher.watch(above, RecursiveMode::NonRecursive)?;
         }
     }
     Ok(watcher)
-}
-
-fn above(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        Some(_) | None => Path::new("."),
-    }
 }
 
 fn matters(event: &notify::Result<Event>, watched: &[Watched]) -> bool {
@@ -117,21 +114,18 @@ fn matters(event: &notify::Result<Event>, watched: &[Watched]) -> bool {
 impl Watched {
     /// Whether a change at `path` may change what is read.
     fn is_about(&self, path: &Path) -> bool {
-        // The folder above `.` and `x.yaml` is told of as `./`.
-        let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_owned();
-        let (path, own) = (plain(path), plain(&self.path));
-        if path == own {
+        if path == self.path {
             return true;
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // Mounted ConfigMaps and Secrets are links to `..data`, which is
         // replaced.
         let is_mount = name.starts_with("..");
-        if path.starts_with(&own) {
+        if path.starts_with(&self.path) {
             let is_folder = path.extension().is_none();
-            return is_mount || self.every_file || is_folder || is_yaml(&path);
+            return is_mount || self.every_file || is_folder || is_yaml(path);
         }
-        is_mount && above(&path) == above(&own)
+        is_mount && path.parent() == self.path.parent()
     }
 }
 
@@ -184,6 +178,20 @@ mod tests {
         is_told(&mut watch).await;
     }
 
+    #[tokio::test]
+    async fn a_relative_path_is_watched_like_any_other() {
+        let here = std::env::current_dir().unwrap();
+        let root = tempfile::tempdir_in(&here).unwrap();
+        let relative = root.path().strip_prefix(&here).unwrap();
+        let file = relative.join("a.yaml");
+        let mut watch = Watch::new(vec![folder(relative)]).unwrap();
+        std::fs::write(&file, "a: 1").unwrap();
+        is_told(&mut watch).await;
+        let mut watch = Watch::new(vec![folder(&file)]).unwrap();
+        std::fs::write(&file, "a: 2").unwrap();
+        is_told(&mut watch).await;
+    }
+
     #[test]
     fn only_what_is_read_matters() {
         let watched = |path: &str, every_file| Watched {
@@ -206,7 +214,6 @@ mod tests {
         assert!(file.is_about(Path::new("/etc/t/a.yaml")));
         assert!(file.is_about(Path::new("/etc/t/..data")));
         assert!(!file.is_about(Path::new("/etc/t/b.yaml")));
-        assert!(watched("a.yaml", false).is_about(Path::new("./a.yaml")));
         assert!(watched("/s", true).is_about(Path::new("/s/hook/token.txt")));
     }
 }

@@ -9,9 +9,10 @@ use crate::model::verdict::Reason;
 
 /// Parses the body: JSON, or a form whose field `payload` holds JSON, as
 /// GitHub sends on request. An object or the literal `null`, as Tekton's
-/// payload validation has it.
+/// payload validation has it. What begins like an object is one, whatever its
+/// type is said to be: many a client says that everything is a form.
 pub(super) fn parse(raw: &RawEvent) -> Result<Weighed, Reason> {
-    if is_form(raw) {
+    if is_form(raw) && !raw.body.trim_ascii_start().starts_with(b"{") {
         let mut fields = form_urlencoded::parse(&raw.body);
         let payload = fields.find(|(name, _)| name == "payload");
         let (_, payload) = payload.ok_or(Reason::FormWithoutPayload)?;
@@ -73,6 +74,15 @@ mod tests {
         let read = json::read(usual.as_bytes(), usize::MAX).unwrap();
         let growth = read.bytes / usual.len();
         assert!(growth * 2 < BODY_GROWTH, "it grows {growth} times");
+    }
+
+    #[test]
+    fn json_that_is_called_a_form_is_json() {
+        let called_form = |body: &[u8]| parse_as("application/x-www-form-urlencoded", body);
+        assert_eq!(called_form(b" {\"a\":1}"), Ok(json!({"a": 1})));
+        assert_eq!(called_form(b"payload=%7B%7D"), Ok(json!({})));
+        assert_eq!(called_form(b"{\"a\""), Err(Reason::BodyNotJson));
+        assert_eq!(called_form(b"a=b"), Err(Reason::FormWithoutPayload));
     }
 
     #[test]
