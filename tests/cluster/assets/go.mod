@@ -9,9 +9,11 @@ tool (
 	k8s.io/kubernetes/cmd/kubectl
 )
 
-require k8s.io/kubernetes v1.34.4 // indirect
-
-require go.etcd.io/etcd/server/v3 v3.6.4 // indirect
+// The two to raise; all other versions follow.
+require (
+	go.etcd.io/etcd/server/v3 v3.6.4 // indirect
+	k8s.io/kubernetes v1.34.4 // indirect
+)
 
 require (
 	cel.dev/expr v0.24.0 // indirect
