@@ -313,9 +313,8 @@ impl Config {
 
     /// A sink inside a folder of triggers would be read as triggers.
     fn check_sink_folder(&self, folder: &Path) -> Result<(), ConfigError> {
-        let real = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let folder = real(folder);
-        let within = |path: &&PathBuf| path.is_dir() && folder.starts_with(real(path));
+        let folder = real_path(folder);
+        let within = |path: &&PathBuf| path.is_dir() && folder.starts_with(real_path(path));
         match self.triggers.iter().find(within) {
             None => Ok(()),
             Some(path) => Err(ConfigError::Invalid {
@@ -380,6 +379,17 @@ impl Config {
                 ),
             }),
         }
+    }
+}
+
+/// Where a path leads, links followed as far as there is something.
+fn real_path(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), _, _) => real,
+        (Err(_), Some(parent), Some(name)) if parent != Path::new("") => {
+            real_path(parent).join(name)
+        }
+        (Err(_), _, _) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
     }
 }
 

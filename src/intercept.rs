@@ -46,8 +46,6 @@ pub struct Chain {
     steps: Vec<Step>,
     /// Interceptors that were added, those that do nothing here included.
     added: usize,
-    /// Headers that no explanation shows.
-    withheld: Vec<&'static str>,
 }
 
 #[derive(Debug)]
@@ -87,18 +85,12 @@ pub struct Surroundings<'a> {
     pub namespace: &'a str,
     /// Whether somebody will look at the explanations.
     pub explain: bool,
+    /// Headers that no explanation shows: the credentials of all senders, and
+    /// what any trigger of the listener compares with a secret.
+    pub withheld: &'a [String],
 }
 
 impl Chain {
-    /// A chain that does nothing yet. Explanations do not show the headers
-    /// `withheld`.
-    pub fn new(withheld: Vec<&'static str>) -> Self {
-        Self {
-            withheld,
-            ..Self::default()
-        }
-    }
-
     /// Adds the interceptor `kind` under the name that its author gave it.
     /// `sender` is what is known of a sender of that name. An interceptor
     /// that only verifies adds nothing.
@@ -192,9 +184,7 @@ impl Chain {
                     Interceptor::EventTypes(types) => types.decide(event),
                     Interceptor::Harbor(harbor) => harbor.decide(event),
                     Interceptor::Filter(filter) => filter.decide(event),
-                    Interceptor::Cel(cel) => {
-                        cel.decide(event, around, &self.withheld, &mut outcome.extensions)
-                    }
+                    Interceptor::Cel(cel) => cel.decide(event, around, &mut outcome.extensions),
                 });
             match decided {
                 Ok(()) => outcome.findings.push(Finding::passed(&step.name)),

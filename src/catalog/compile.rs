@@ -148,7 +148,7 @@ pub fn recompile(source: TriggerSource) -> Result<Arc<Trigger>, String> {
 fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
     let mut problems = Vec::new();
     let mut verifiers = Vec::new();
-    let mut chain = Chain::new(verify::registry::credential_headers().collect());
+    let mut chain = Chain::default();
     for (index, interceptor) in source.interceptors.iter().enumerate() {
         let params = params(interceptor);
         let part = Part::Interceptor(index);
@@ -260,13 +260,15 @@ pub(super) fn check_alone(objects: &Objects, used: &HashSet<*const Origin>) -> V
                 .into_iter()
                 .map(|problem| object.origin.warning(&at(&problem), problem.message)),
         );
-        if let Err(problems) = render::compile(source) {
-            diagnostics.extend(
-                problems
-                    .into_iter()
-                    .map(|problem| object.origin.error(&at(&problem), problem.message)),
-            );
-        }
+        let problems = match render::compile(source) {
+            Ok(template) => unknown_control(&template).collect(),
+            Err(problems) => problems,
+        };
+        diagnostics.extend(
+            problems
+                .into_iter()
+                .map(|problem| object.origin.error(&at(&problem), problem.message)),
+        );
     }
     diagnostics
 }
@@ -300,7 +302,7 @@ fn advice(trigger: &Trigger) -> Vec<(Part, Problem)> {
             "an expression compares a secret with part of `{part}`, which the journal keeps; \
              take the secret from a header of its own"
         );
-        (Part::Interceptor(index), Problem::at("/filter", message))
+        (Part::Interceptor(index), Problem::at("", message))
     }));
     let has_default = |name: &str| {
         let declared = trigger.source.template.params.iter();

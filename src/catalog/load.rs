@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::model::ids::TriggerId;
+use crate::model::ids::{ListenerId, TriggerId};
 
 use super::compile::{self, Trigger};
 use super::diagnostic::Diagnostic;
 use super::files::ReadFiles;
-use super::objects::{Object, ObjectKey, Objects, Store};
+use super::objects::{Kind, Object, ObjectKey, Objects, Store};
 use super::resolve::{self, TriggerPlan};
 use super::snapshot::{Entry, Listener, Snapshot};
 
@@ -76,6 +76,19 @@ impl Loader {
                 is_incomplete && plan.selects,
             ));
         }
+        // One that cannot be read is there all the same.
+        let unreadable = objects.unreadable.keys();
+        listeners.extend(
+            unreadable
+                .filter(|key| key.kind == Kind::EventListener)
+                .map(|key| {
+                    let id = ListenerId {
+                        namespace: key.namespace.clone(),
+                        name: key.name.clone(),
+                    };
+                    Listener::new(id, String::new(), Vec::new(), true)
+                }),
+        );
         // Nobody runs them, and their authors want to know all the same.
         for plan in resolve::unreached(&objects, &reached) {
             used.extend(plan.places.origins());
@@ -89,7 +102,7 @@ impl Loader {
         diagnostics.retain(|diagnostic| seen.insert(diagnostic.clone()));
         diagnostics.sort();
         Loaded {
-            snapshot: Arc::new(Snapshot::new(listeners)),
+            snapshot: Arc::new(Snapshot::new(listeners, is_incomplete)),
             objects,
             diagnostics,
             is_incomplete,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::ids::{ListenerId, TriggerId};
+use crate::verify;
 
 use super::compile::{Broken, Trigger};
 
@@ -18,8 +19,8 @@ pub struct Listener {
     pub triggers: Vec<Entry>,
     /// Whether its selectors might take triggers that nobody could read.
     pub is_incomplete: bool,
-    /// Headers that carry what its triggers compare with secrets; they are
-    /// never recorded.
+    /// Headers that carry credentials: those of every sender, and what its
+    /// triggers compare with secrets. They are never recorded and never shown.
     pub credential_headers: Vec<String>,
 }
 
@@ -33,6 +34,7 @@ impl Listener {
                 Entry::Broken(_) => None,
             })
             .flat_map(|trigger| trigger.chain.credential_headers())
+            .chain(verify::registry::credential_headers().map(str::to_owned))
             .collect();
         credential_headers.sort();
         credential_headers.dedup();
@@ -90,17 +92,25 @@ impl Entry {
 pub struct Snapshot {
     /// By `namespace/name`.
     listeners: HashMap<String, Arc<Listener>>,
+    is_incomplete: bool,
 }
 
 impl Snapshot {
-    /// A snapshot of these listeners.
-    pub fn new(listeners: impl IntoIterator<Item = Listener>) -> Self {
+    /// A snapshot of these listeners. Where it `is_incomplete`, there may be
+    /// others that nobody could read.
+    pub fn new(listeners: impl IntoIterator<Item = Listener>, is_incomplete: bool) -> Self {
         let listeners = listeners.into_iter();
         Self {
             listeners: listeners
                 .map(|listener| (listener.id.to_string(), Arc::new(listener)))
                 .collect(),
+            is_incomplete,
         }
+    }
+
+    /// Whether there may be listeners that nobody could read.
+    pub fn is_incomplete(&self) -> bool {
+        self.is_incomplete
     }
 
     /// The listener under `namespace/name`.

@@ -133,7 +133,8 @@ impl Ingress {
         exchange: &mut Exchange,
     ) -> Result<Answered, Refused> {
         let (head, body) = request.into_parts();
-        let (listener, rest) = self.listener(&head).ok_or((Reason::NotFound, None))?;
+        let found = self.listener(&head).map_err(|reason| (reason, None));
+        let (listener, rest) = found?;
         let refuse = |reason| (reason, Some(Arc::clone(&listener)));
         if head.method != Method::POST {
             return Err(refuse(Reason::MethodNotAllowed));
@@ -170,21 +171,22 @@ impl Ingress {
         Ok((response, accepted.event, Some(listener), reason))
     }
 
-    fn listener(&self, head: &request::Parts) -> Option<(Arc<Listener>, String)> {
+    /// The listener that a request is for, and what of its path is the
+    /// event's.
+    fn listener(&self, head: &request::Parts) -> Result<(Arc<Listener>, String), Reason> {
         let snapshot = self.parts.catalog.snapshot();
         let asked = head.uri.path_and_query().map_or("", |asked| asked.as_str());
-        match target(asked) {
-            Target::Listener { path, rest } => {
-                Some((Arc::clone(snapshot.listener(path)?), rest.to_owned()))
-            }
-            Target::Root => {
-                let listener = match &self.parts.default_listener {
-                    Some(path) => snapshot.listener(path)?,
-                    None => snapshot.only()?,
-                };
-                Some((Arc::clone(listener), asked.to_owned()))
-            }
-            Target::Nowhere => None,
+        let default = self.parts.default_listener.as_deref();
+        let (listener, rest) = match (target(asked), default) {
+            (Target::Listener { path, rest }, _) => (snapshot.listener(path), rest),
+            (Target::Root, Some(path)) => (snapshot.listener(path), asked),
+            (Target::Root, None) => (snapshot.only(), asked),
+            (Target::Nowhere, _) => return Err(Reason::NotFound),
+        };
+        match listener {
+            Some(listener) => Ok((Arc::clone(listener), rest.to_owned())),
+            None if snapshot.is_incomplete() => Err(Reason::ConfigUnread),
+            None => Err(Reason::NotFound),
         }
     }
 

@@ -153,7 +153,7 @@ fn spawn(connection: impl Future<Output = ()> + Send + 'static) {
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; {flag} ADDRESS chooses another one")]
+#[error("cannot listen on {address}; {flag} ADDRESS chooses another one")]
 pub struct BindError {
     address: String,
     flag: String,

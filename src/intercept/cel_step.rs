@@ -80,7 +80,6 @@ impl CelStep {
         &self,
         event: &VerifiedEvent,
         around: &Surroundings<'_>,
-        withheld: &[&str],
         extensions: &mut Map<String, Value>,
     ) -> Result<(), Stop> {
         let body = event
@@ -92,7 +91,7 @@ impl CelStep {
             if !is_first(filter) {
                 proven(filter, &scope)?;
             }
-            wanted(filter, &scope, around.explain.then_some(withheld))?;
+            wanted(filter, &scope, around.explain.then_some(around.withheld))?;
         }
         for overlay in &self.overlays {
             let applied = overlay.apply(&scope, &mut added);
@@ -159,7 +158,7 @@ fn missing(secret: &SecretKeyRef, gap: MissingSecret) -> Stop {
 
 /// Whether the event is wanted. Where not, an explanation is only made for
 /// somebody who looks at it: it evaluates the filter's parts once more.
-fn wanted(filter: &Filter, scope: &Scope<'_>, explain: Option<&[&str]>) -> Result<(), Stop> {
+fn wanted(filter: &Filter, scope: &Scope<'_>, explain: Option<&[String]>) -> Result<(), Stop> {
     match filter.decide_wanted(scope) {
         FilterOutcome::True => Ok(()),
         FilterOutcome::False => Err(Stop {
@@ -193,7 +192,7 @@ fn unlaid(key: &str, error: &OverlayError) -> Stop {
 }
 
 /// The filter with the values that it was decided by.
-fn explanation(filter: &Filter, scope: &Scope<'_>, withheld: &[&str]) -> String {
+fn explanation(filter: &Filter, scope: &Scope<'_>, withheld: &[String]) -> String {
     let mut text = format!("`{}`", filter.source());
     for (index, (part, value)) in filter.explain(scope, withheld).iter().enumerate() {
         text.push_str(if index == 0 { "; " } else { ", " });

@@ -76,6 +76,7 @@ fn run(steps: &[(&str, Value)], event: &VerifiedEvent) -> Outcome {
         secrets: &Known,
         namespace: "ci",
         explain: true,
+        withheld: &[],
     };
     chain(steps).run(event, &around)
 }
@@ -185,6 +186,24 @@ fn no_finding_shows_what_a_secret_was_compared_with() {
 }
 
 #[test]
+fn no_finding_shows_a_header_that_another_trigger_compares() {
+    let event = event(&[("X-Token", "hunter2")], "{}");
+    let withheld = ["X-Token".to_owned()];
+    let around = Surroundings {
+        secrets: &Known,
+        namespace: "ci",
+        explain: true,
+        withheld: &withheld,
+    };
+    let chain = chain(&[cel("header.canonical('X-Token') == 'x' && body.a == 1.0")]);
+    let shown = format!("{:?}", chain.run(&event, &around).findings);
+    assert!(
+        shown.contains("X-Token") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn overlays_see_what_was_there_before_their_interceptor() {
     let overlays = |pairs: &[(&str, &str)]| {
         let overlays: Vec<Value> = pairs
@@ -234,6 +253,7 @@ fn harbor_s_lists_are_asked_one_after_the_other() {
         secrets: &NoSecrets,
         namespace: "ci",
         explain: true,
+        withheld: &[],
     };
     let decide = |params: Value, body: Value| {
         let chain = chain(&[("harbor", params)]);

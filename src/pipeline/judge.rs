@@ -163,7 +163,7 @@ pub fn judge(listener: &Listener, raw: RawEvent, circumstances: &Circumstances<'
         .triggers
         .iter()
         .map(|entry| {
-            let (judgement, event) = judge_one(entry, &mut arrival, circumstances);
+            let (judgement, event) = judge_one(entry, listener, &mut arrival, circumstances);
             if judgement.verified {
                 verified = verified.take().or(event);
             }
@@ -194,6 +194,7 @@ pub fn judge(listener: &Listener, raw: RawEvent, circumstances: &Circumstances<'
 
 fn judge_one(
     entry: &Entry,
+    listener: &Listener,
     arrival: &mut Arrival<'_>,
     circumstances: &Circumstances<'_>,
 ) -> (Judgement, Option<VerifiedEvent>) {
@@ -236,6 +237,7 @@ fn judge_one(
                 secrets: circumstances.secrets,
                 namespace: &trigger.source.namespace,
                 explain: circumstances.explain,
+                withheld: &listener.credential_headers,
             };
             let outcome = trigger.chain.run(&event, &around);
             judgement.verdict = outcome.verdict;

@@ -113,7 +113,8 @@ pub struct DeliveryAttempted<'a> {
     pub state: DeliveryState,
     /// Why, where there is a reason.
     pub reason: Option<Reason>,
-    /// The failure in a sentence.
+    /// The failure in a sentence, or what its author should know although it
+    /// worked.
     pub detail: Option<&'a str>,
     /// Objects that were made.
     pub objects: usize,
@@ -137,7 +138,9 @@ impl Happening for DeliveryAttempted<'_> {
             (self.delivery.0, self.event, self.trigger, self.state);
         let objects = self.objects;
         match state {
-            DeliveryState::Done => info!(delivery, %event, %trigger, objects, "delivery done"),
+            DeliveryState::Done => {
+                info!(delivery, %event, %trigger, objects, detail = self.detail, "delivery done");
+            }
             DeliveryState::Dead => {
                 error!(delivery, %event, %trigger, reason, detail, "delivery given up");
             }

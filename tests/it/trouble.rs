@@ -114,6 +114,29 @@ async fn who_may_be_meant_for_a_trigger_that_nobody_can_read_is_not_refused() {
     }
 }
 
+#[tokio::test]
+async fn a_listener_that_nobody_can_read_is_not_missing() {
+    let torn = PUSH.replace("  triggers:", "  triggers: [");
+    let gateway = Gateway::start(&[("push.yaml", &torn)]).await;
+    let answer = gateway.push("/default/hook", "1", BODY).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.json()["reason"], "config_unread");
+    // Here its name can be read, and no more.
+    let misspelt = PUSH.replace("  triggers:", "  trigers:");
+    gateway.write("push.yaml", &misspelt);
+    gateway.write("other.yaml", &PUSH.replace("name: hook", "name: other"));
+    let began = std::time::Instant::now();
+    while gateway.push("/default/nowhere", "1", BODY).await.status != 404 {
+        assert!(
+            began.elapsed() < PATIENCE,
+            "what is not there is missing again"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let answer = gateway.push("/default/hook", "1", BODY).await;
+    assert_eq!(answer.json()["reason"], "config_unread");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_file_that_cannot_be_read_keeps_what_it_held() {

@@ -191,7 +191,7 @@ impl Filter {
     /// The parts of the filter with their values for one event, to show why it
     /// decided as it did. What a secret is compared with is not shown, and
     /// neither is a header among `withheld`.
-    pub fn explain(&self, scope: &Scope<'_>, withheld: &[&str]) -> Vec<(String, Json)> {
+    pub fn explain(&self, scope: &Scope<'_>, withheld: &[String]) -> Vec<(String, Json)> {
         // One machine, so that all parts together stay within the limits.
         let mut machine = Machine::new(&self.program.code, scope);
         self.shown

@@ -28,7 +28,7 @@ impl Path {
     }
 
     /// Whether it reads one of these headers, or all of them.
-    pub(super) fn reads_header(&self, names: &[&str]) -> bool {
+    pub(super) fn reads_header(&self, names: &[String]) -> bool {
         match self.0.as_slice() {
             [root] => root == "header",
             [root, name, ..] if root == "header" => {

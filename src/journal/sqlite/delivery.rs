@@ -294,7 +294,7 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts, JournalError> {
         }
     }
     let deferred: i64 = connection
-        .prepare_cached("SELECT count(*) FROM deferrals")?
+        .prepare_cached("SELECT count(DISTINCT event_id) FROM deferrals")?
         .query_row([], |row| row.get(0))?;
     Ok(Counts {
         deliveries,

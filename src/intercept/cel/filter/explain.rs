@@ -38,7 +38,7 @@ pub(super) struct Shown {
 
 impl Shown {
     /// Its value for one event, or why there is none.
-    pub(super) fn value(&self, machine: &mut Machine<'_, '_>, withheld: &[&str]) -> Json {
+    pub(super) fn value(&self, machine: &mut Machine<'_, '_>, withheld: &[String]) -> Json {
         let hidden = self.reads.iter().any(|path| path.reads_header(withheld));
         let Some(op) = self.op.filter(|_| !hidden) else {
             return Json::String(SECRET.to_owned());
