@@ -32,8 +32,12 @@ use reload::Reloader;
 pub use reload::Triggers;
 use servers::Servers;
 
-/// How long clean-up may take after the grace period is over.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the ports for people and probes may take to answer what they have
+/// been asked.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long the journal may take to close.
+const CLOSING: Duration = Duration::from_secs(4);
 
 /// A running gateway.
 pub struct App {
@@ -133,23 +137,23 @@ impl App {
         if !hurry {
             tokio::time::sleep(self.config.drain.delay).await;
         }
+        let grace = self.config.drain.grace;
         let finish = async {
             self.stop.ingress.cancel();
-            let _ = self.serving.await;
+            // Who takes his time to send was told nothing, and sends again.
+            let _ = tokio::time::timeout(grace / 2, self.serving).await;
             self.admitting.close();
             self.admitting.wait().await;
             self.stop.worker.cancel();
             let _ = self.working.await;
         };
-        let finished = tokio::time::timeout(self.config.drain.grace, finish).await;
+        let finished = tokio::time::timeout(grace, finish).await;
         self.stop.worker.cancel();
         self.stop.rest.cancel();
         self.rest.close();
-        let close = async {
-            self.rest.wait().await;
-            self.shared.journal.close().await
-        };
-        let closed = tokio::time::timeout(LAST_WORDS, close).await;
+        // Who is still connected to the other ports has no say in this.
+        let _ = tokio::time::timeout(LAST_WORDS, self.rest.wait()).await;
+        let closed = tokio::time::timeout(CLOSING, self.shared.journal.close()).await;
         finished.is_ok() && matches!(closed, Ok(Ok(())))
     }
 }

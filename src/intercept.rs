@@ -218,6 +218,25 @@ pub fn unknown_params<'a>(
     names.into_iter().flatten()
 }
 
+/// Headers that expressions in `value` may compare with secrets, for
+/// expressions that do not compile: every quoted text of theirs.
+pub fn suspected_headers(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) if text.contains("compareSecret") => {
+            let quoted = text.split(['\'', '"']).skip(1);
+            let is_name = |text: &&str| {
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                !text.is_empty() && text.bytes().all(plain)
+            };
+            let names = quoted.filter(is_name);
+            names.map(|name| canonical(name).into_owned()).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(suspected_headers).collect(),
+        Value::Object(fields) => fields.values().flat_map(suspected_headers).collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn unknown(kind: &str) -> Problem {
     let built_in = BUILT_IN.join(", ");
     Problem::at(

@@ -72,6 +72,10 @@ pub trait Journal: Send + Sync {
         event: Option<NewEvent>,
     ) -> Done<'_, Vec<Receipt>>;
 
+    /// Ends the wait of an event that nobody has decided on. It is kept for
+    /// somebody to look at.
+    fn give_up(&self, id: i64, now_ms: i64) -> Done<'_, ()>;
+
     /// The deliveries of an event, in the order in which they were accepted.
     fn deliveries_of(&self, event: EventId) -> Done<'_, Vec<DeliveryView>>;
 
@@ -318,8 +322,10 @@ pub struct Deferral {
 pub struct Counts {
     /// Deliveries by state.
     pub deliveries: Vec<(DeliveryState, u64)>,
-    /// Events that wait for their verification.
+    /// Events that wait until somebody can decide on them.
     pub deferred: u64,
+    /// Events that have waited for too long, and are kept.
+    pub given_up: u64,
 }
 
 /// Why a journal could not do what it was asked to.

@@ -14,6 +14,7 @@ use data_encoding::BASE64;
 
 use crate::catalog::diagnostic::Diagnostic;
 use crate::catalog::objects::Objects;
+use crate::model::problem::pointer_token;
 use crate::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
 
 /// Largest file that is taken for a secret: the API server's own limit.
@@ -66,8 +67,8 @@ pub struct SecretSet {
 
 impl SecretSet {
     /// Adds the Secret manifests of a configuration, and says what is wrong
-    /// with them.
-    pub fn add_objects(&mut self, objects: &Objects) -> Vec<Diagnostic> {
+    /// with them. What is wrong keeps the value that it has in `last`.
+    pub fn add_objects(&mut self, objects: &Objects, last: &Self) -> Vec<Diagnostic> {
         let mut diagnostics = Vec::new();
         for (key, object) in &objects.secrets {
             let mut values = HashMap::new();
@@ -77,10 +78,17 @@ impl SecretSet {
                     Ok(bytes) => {
                         values.insert(name.clone(), SecretValue::new(bytes));
                     }
-                    Err(_) => diagnostics.push(object.origin.error(
-                        &format!("/data/{name}"),
-                        format!("{key}: `{name}` is no base64; plain text goes under stringData"),
-                    )),
+                    Err(_) => {
+                        diagnostics.push(object.origin.error(
+                            &format!("/data/{}", pointer_token(name)),
+                            format!(
+                                "{key}: `{name}` is no base64; plain text goes under stringData"
+                            ),
+                        ));
+                        let at = (key.namespace.clone(), key.name.clone());
+                        let last = last.values.get(&at).and_then(|keys| keys.get(name));
+                        values.extend(last.map(|value| (name.clone(), value.clone())));
+                    }
                 }
             }
             for (name, text) in &object.value.string_data {
@@ -212,7 +220,11 @@ fn read_value(path: &Path) -> Result<SecretValue, FolderError> {
         path: path.to_owned(),
         source,
     };
-    if fs::metadata(path).map_err(fail)?.len() > SECRET_BYTES {
+    let meta = fs::metadata(path).map_err(fail)?;
+    if !meta.is_file() {
+        return Err(fail(io::Error::other("this is no file")));
+    }
+    if meta.len() > SECRET_BYTES {
         let message = format!("larger than {SECRET_BYTES} bytes, which no secret is");
         return Err(fail(io::Error::new(io::ErrorKind::FileTooLarge, message)));
     }
@@ -252,7 +264,7 @@ mod tests {
                      data: {a: aHVudGVyMg==, bad: '%'}, stringData: {b: plain}}";
         objects.read_file("s.yaml", text);
         let mut set = SecretSet::default();
-        let diagnostics = set.add_objects(&objects);
+        let diagnostics = set.add_objects(&objects, &SecretSet::default());
         assert_eq!(diagnostics.len(), 1);
         assert!(diagnostics[0].message.contains("`bad` is no base64"));
         let store = SecretStore::new();
@@ -269,6 +281,29 @@ mod tests {
         assert!(matches!(missing, SecretLookup::NoKey));
         let missing = store.find(&at("default", "t", "a"));
         assert!(matches!(missing, SecretLookup::NoSecret));
+    }
+
+    #[test]
+    fn what_is_spoilt_in_a_manifest_keeps_its_last_value() {
+        let set = |data: &str, last: &SecretSet| {
+            let mut objects = Objects::default();
+            let text = format!(
+                "{{apiVersion: v1, kind: Secret, metadata: {{name: s}}, data: {{a: {data}}}}}"
+            );
+            objects.read_file("s.yaml", &text);
+            let mut set = SecretSet::default();
+            let diagnostics = set.add_objects(&objects, last);
+            (set, diagnostics.len())
+        };
+        let (good, _) = set("aHVudGVyMg==", &SecretSet::default());
+        let (spoilt, mistakes) = set("aHVudGVyMg=", &good);
+        assert_eq!(mistakes, 1);
+        let store = SecretStore::new();
+        store.replace(spoilt);
+        assert_eq!(
+            found(&store, &at("default", "s", "a")),
+            Some(b"hunter2".into())
+        );
     }
 
     #[test]

@@ -109,6 +109,12 @@ impl<'s> Arrival<'s> {
         Verification::Verified(attest(&self.event, proof))
     }
 
+    /// The request for a trigger that has verified it before: the journal
+    /// says so, and a verdict stands when a secret rotates later.
+    pub fn recalled(&self) -> Verification {
+        Verification::Verified(attest(&self.event, Proof::Recalled))
+    }
+
     /// The request itself.
     pub fn request(&self) -> &RawEvent {
         self.event.raw()

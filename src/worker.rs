@@ -143,10 +143,18 @@ impl Worker {
     /// Works until `stop`, then finishes what it has been given. Whoever cannot
     /// wait for that may drop the future: what is left is on disk.
     pub async fn run(self: &Arc<Self>, queue: Queue, stop: CancellationToken) {
-        let mut queue = queue.0;
-        let mut changed = self.parts.catalog.changed();
-        changed.mark_changed();
-        let mut look_again = tokio::time::interval(LOOK_AGAIN);
+        // Side by side: whatever the one waits for must not hold up the other.
+        tokio::join!(self.perform(queue.0, &stop), self.look_after(&stop));
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Performs what is handed over and what is due.
+    async fn perform(
+        self: &Arc<Self>,
+        mut queue: mpsc::Receiver<Queued>,
+        stop: &CancellationToken,
+    ) {
         let mut next_lease = Some(tokio::time::Instant::now());
         loop {
             let due = async {
@@ -158,24 +166,31 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(queued) = queue.recv() => self.begin(queued, self.slot().await),
-                () = due => next_lease = self.lease_due(&stop).await,
-                () = self.wake.notified() => next_lease = self.lease_due(&stop).await,
-                _ = changed.changed() => {
-                    self.look_at_deferred(Look::Judge, &stop).await;
-                    next_lease = self.lease_due(&stop).await;
-                }
-                _ = look_again.tick() => {
-                    self.look_at_deferred(Look::OnlyAge, &stop).await;
-                    self.tidy(&stop).await;
-                }
+                () = due => next_lease = self.lease_due().await,
+                () = self.wake.notified() => next_lease = self.lease_due().await,
             }
         }
         queue.close();
         while let Some(queued) = queue.recv().await {
             self.begin(queued, self.slot().await);
         }
-        self.tasks.close();
-        self.tasks.wait().await;
+    }
+
+    /// Looks after what waits and what is kept.
+    async fn look_after(self: &Arc<Self>, stop: &CancellationToken) {
+        let mut changed = self.parts.catalog.changed();
+        changed.mark_changed();
+        let mut look_again = tokio::time::interval(LOOK_AGAIN);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = changed.changed() => self.look_at_deferred(Look::Judge, stop).await,
+                _ = look_again.tick() => {
+                    self.look_at_deferred(Look::OnlyAge, stop).await;
+                    self.tidy(stop).await;
+                }
+            }
+        }
     }
 
     /// Waits for a slot. The semaphore is never closed, so that there is one.
@@ -202,35 +217,33 @@ impl Worker {
         });
     }
 
-    /// Leases what is due as long as there is anything. Gives the time of the
-    /// next look.
-    async fn lease_due(self: &Arc<Self>, stop: &CancellationToken) -> Option<tokio::time::Instant> {
-        while !stop.is_cancelled() {
-            // Whoever took all slots would leave none for what comes in.
-            let limit = self.slots.available_permits() / 2 + 1;
-            let lease = match self.journal().lease(unix_ms(), limit).await {
-                Ok(lease) => lease,
-                Err(error) => {
-                    self.report("what is due", &error);
-                    return Some(tokio::time::Instant::now() + AFTER_FAILURE);
-                }
-            };
-            if lease.leased.is_empty() && lease.buried.is_empty() {
-                return self.next_due().await;
+    /// Leases some of what is due. Gives the time of the next look.
+    async fn lease_due(self: &Arc<Self>) -> Option<tokio::time::Instant> {
+        // Whoever took all slots would leave none for what comes in.
+        let limit = self.slots.available_permits() / 2 + 1;
+        let lease = match self.journal().lease(unix_ms(), limit).await {
+            Ok(lease) => lease,
+            Err(error) => {
+                self.report("what is due", &error);
+                return Some(tokio::time::Instant::now() + AFTER_FAILURE);
             }
-            for buried in &lease.buried {
-                self.emit_buried(buried);
-            }
-            for leased in lease.leased {
-                let room = self.room(leased.request.body.len()).await;
-                let (worker, slot) = (Arc::clone(self), self.slot().await);
-                self.tasks.spawn(async move {
-                    worker.attempt_leased(leased).await;
-                    drop((slot, room));
-                });
-            }
+        };
+        if lease.leased.is_empty() && lease.buried.is_empty() {
+            return self.next_due().await;
         }
-        None
+        for buried in &lease.buried {
+            self.emit_buried(buried);
+        }
+        for leased in lease.leased {
+            let room = self.room(leased.request.body.len()).await;
+            let (worker, slot) = (Arc::clone(self), self.slot().await);
+            self.tasks.spawn(async move {
+                worker.attempt_leased(leased).await;
+                drop((slot, room));
+            });
+        }
+        // There may be more; what was handed over has its turn before.
+        Some(tokio::time::Instant::now())
     }
 
     async fn next_due(&self) -> Option<tokio::time::Instant> {

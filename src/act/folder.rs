@@ -97,11 +97,16 @@ impl Action for Folder {
 fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
     make_folder(folder)?;
-    // One name for all attempts at the same object, so that what a broken one
-    // left behind is overwritten; another one for every other object.
+    // One name for all attempts at the same object, so that nothing stays
+    // behind; another one for every other object.
     let digest = HEXLOWER.encode(&Sha256::digest(bytes)[..8]);
     let temporary = folder.join(format!(".{digest}.part"));
-    let mut file = File::create(&temporary)?;
+    // A new file, because what is left behind may be linked to `path` already.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::create_new(&temporary)?;
     file.write_all(bytes)?;
     file.sync_data()?;
     // A link, because a rename would replace what is there.
@@ -234,6 +239,13 @@ mod tests {
         fs::write(left, "half").unwrap();
         folder.perform(&wanted).await.unwrap();
         assert_eq!(fs::read(&path).unwrap(), text);
+        assert_eq!(files(root.path()), ["a.yaml"]);
+        // Or between linking and removing: what is there already stays.
+        let left = path.with_file_name(format!(".{digest}.part"));
+        fs::hard_link(&path, &left).unwrap();
+        let open = File::open(&path).unwrap();
+        folder.perform(&wanted).await.unwrap();
+        assert_eq!(open.metadata().unwrap().len(), text.len() as u64);
         assert_eq!(files(root.path()), ["a.yaml"]);
     }
 

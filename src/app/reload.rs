@@ -92,7 +92,7 @@ impl Reloader {
         let loaded = self.loader.load(&files);
         let mut secrets = SecretSet::default();
         let mut diagnostics = loaded.diagnostics;
-        diagnostics.extend(secrets.add_objects(&loaded.objects));
+        diagnostics.extend(secrets.add_objects(&loaded.objects, &self.last));
         let mut mistakes: Vec<Mistake> = diagnostics
             .iter()
             .map(|diagnostic| Mistake {

@@ -62,6 +62,8 @@ pub struct Broken {
     pub name: String,
     /// Who may send to it, where that much could be compiled.
     pub verifiers: Option<Vec<Verifier>>,
+    /// Headers that may carry what it would compare with a secret.
+    pub credential_headers: Vec<String>,
     /// What is wrong.
     pub problems: Vec<Diagnostic>,
 }
@@ -94,6 +96,7 @@ pub(super) fn compile(plan: TriggerPlan) -> Compiled {
         source,
         places,
         problems: mut diagnostics,
+        suspects: mut credential_headers,
     } = plan;
     let (id, name) = (source.id.clone(), source.name.clone());
     let shown = source.clone();
@@ -105,6 +108,8 @@ pub(super) fn compile(plan: TriggerPlan) -> Compiled {
         let (origin, pointer) = places.locate(&shown, part, &problem.pointer);
         origin.warning(&pointer, problem.message)
     };
+    let params = shown.interceptors.iter().flat_map(|one| &one.params);
+    credential_headers.extend(params.flat_map(|param| intercept::suspected_headers(&param.value)));
     let resolved = diagnostics.is_empty();
     let trigger = match assemble(source) {
         Ok(trigger) if resolved => {
@@ -125,6 +130,7 @@ pub(super) fn compile(plan: TriggerPlan) -> Compiled {
         id,
         name,
         verifiers,
+        credential_headers,
         problems: diagnostics.clone(),
     });
     Compiled {

@@ -39,11 +39,11 @@ impl From<Vec<SourceFile>> for ReadFiles {
 /// files and folders are left out: mounted ConfigMaps keep older versions in
 /// those.
 pub fn read(paths: &[PathBuf]) -> ReadFiles {
-    let mut reader = Reader(ReadFiles::default());
+    let mut reader = Reader::default();
     for path in paths {
         reader.read_named(path);
     }
-    let mut read = reader.0;
+    let mut read = reader.read;
     // One path may lead into another.
     let mut seen = HashSet::new();
     read.files.retain(|file| {
@@ -53,7 +53,12 @@ pub fn read(paths: &[PathBuf]) -> ReadFiles {
     read
 }
 
-struct Reader(ReadFiles);
+#[derive(Default)]
+struct Reader {
+    read: ReadFiles,
+    /// Folders that were read: links may lead to one again and again.
+    visited: HashSet<PathBuf>,
+}
 
 impl Reader {
     fn read_named(&mut self, path: &Path) {
@@ -65,6 +70,10 @@ impl Reader {
     }
 
     fn read_folder(&mut self, folder: &Path, depth: usize) {
+        let real = fs::canonicalize(folder);
+        if !self.visited.insert(real.unwrap_or_else(|_| folder.into())) {
+            return;
+        }
         let entries = fs::read_dir(folder)
             .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect());
         let mut entries: Vec<PathBuf> = match entries {
@@ -92,14 +101,18 @@ impl Reader {
     }
 
     fn read_file(&mut self, path: &Path) {
-        let too_large = fs::metadata(path).is_ok_and(|meta| meta.len() > FILE_BYTES);
-        let text = if too_large {
-            Err(io::Error::other(format!("larger than {FILE_BYTES} bytes")))
-        } else {
+        let text = fs::metadata(path).and_then(|meta| {
+            if meta.len() > FILE_BYTES {
+                return Err(io::Error::other(format!("larger than {FILE_BYTES} bytes")));
+            }
+            // A pipe would be read for ever.
+            if !meta.is_file() {
+                return Err(io::Error::other("this is no file"));
+            }
             fs::read_to_string(path)
-        };
+        });
         match text {
-            Ok(text) => self.0.files.push(SourceFile {
+            Ok(text) => self.read.files.push(SourceFile {
                 name: path.display().to_string(),
                 text,
             }),
@@ -108,8 +121,8 @@ impl Reader {
     }
 
     fn fail(&mut self, path: &Path, error: &io::Error) {
-        self.0.unread.push(path.to_owned());
-        self.0.diagnostics.push(Diagnostic {
+        self.read.unread.push(path.to_owned());
+        self.read.diagnostics.push(Diagnostic {
             file: path.display().to_string(),
             place: None,
             severity: Severity::Error,
@@ -153,6 +166,18 @@ mod tests {
             .collect();
         assert_eq!(names, ["a/c.yml", "a/d.json", "b.yaml"]);
         assert_eq!(diagnostics, []);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_circles_are_followed_once() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a.yaml"), "a: 1").unwrap();
+        for name in ["one", "two"] {
+            std::os::unix::fs::symlink(root.path(), root.path().join(name)).unwrap();
+        }
+        let read = read(&[root.path().into()]);
+        assert_eq!((read.files.len(), read.diagnostics.len()), (1, 0));
     }
 
     #[test]

@@ -32,9 +32,6 @@ pub struct Loaded {
     pub objects: Arc<Objects>,
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
-    /// Whether there may be objects that nobody could read and no earlier
-    /// version is known of.
-    pub is_incomplete: bool,
 }
 
 /// Loads configurations, one after another.
@@ -105,7 +102,6 @@ impl Loader {
             snapshot: Arc::new(Snapshot::new(listeners, is_incomplete)),
             objects,
             diagnostics,
-            is_incomplete,
         }
     }
 
@@ -137,8 +133,9 @@ impl Loader {
         keep_last_good(&mut objects.templates, &last.templates, keep, &mut known);
         keep_last_good(&mut objects.bindings, &last.bindings, keep, &mut known);
         keep_last_good(&mut objects.secrets, &last.secrets, keep, &mut known);
-        // What is kept is not missing.
-        objects.unreadable.retain(|key, _| !last.has(key));
+        // What is kept is not missing, and neither is what a spoilt copy names.
+        let unreadable = std::mem::take(&mut objects.unreadable).into_iter();
+        objects.unreadable = unreadable.filter(|(key, _)| !objects.has(key)).collect();
         let torn = torn.iter().any(|file| !known.contains(*file));
         let unread = read.unread.iter().any(|path| {
             let below = |file: &String| Path::new(file).starts_with(path);

@@ -14,6 +14,7 @@ use crate::api::trigger::Trigger;
 use crate::api::trigger_binding::TriggerBinding;
 use crate::api::trigger_template::TriggerTemplate;
 use crate::api::{TRIGGERS_GROUP, TRIGGERS_V1BETA1, meta::ObjectMeta};
+use crate::intercept::suspected_headers;
 use crate::model::annotations;
 use crate::model::problem::{kind_of, pointer_token};
 
@@ -153,6 +154,8 @@ pub struct Unreadable {
     pub labels: BTreeMap<String, String>,
     /// What is wrong with it.
     pub problem: Diagnostic,
+    /// Headers that an expression of it may compare with a secret.
+    pub suspects: Vec<String>,
 }
 
 /// What came of reading one file.
@@ -394,6 +397,7 @@ impl NewObject<'_> {
         let object = Unreadable {
             labels: labels.collect(),
             problem,
+            suspects: suspected_headers(value),
         };
         unreadable.insert(self.key, object);
     }

@@ -36,6 +36,9 @@ pub(super) struct TriggerPlan {
     pub places: Places,
     /// What could not be resolved.
     pub problems: Vec<Diagnostic>,
+    /// Headers that may carry what an expression compares with a secret that
+    /// cannot be read.
+    pub suspects: Vec<String>,
 }
 
 /// Where the pieces of a trigger were written.
@@ -234,7 +237,9 @@ impl Resolver<'_> {
         place: (Arc<Origin>, String),
     ) -> TriggerPlan {
         let path = format!("{}/{}", key.namespace, key.name);
-        self.unusable(path, &key.name, place, unreadable.problem.clone())
+        let mut plan = self.unusable(path, &key.name, place, unreadable.problem.clone());
+        plan.suspects.clone_from(&unreadable.suspects);
+        plan
     }
 
     /// A group of triggers. Its events wait, so that an upgrade finds them.
@@ -297,6 +302,7 @@ impl Resolver<'_> {
                 template: template_place,
             },
             problems,
+            suspects: Vec::new(),
         }
     }
 

@@ -29,11 +29,10 @@ impl Listener {
     pub fn new(id: ListenerId, uid: String, triggers: Vec<Entry>, is_incomplete: bool) -> Self {
         let mut credential_headers: Vec<String> = triggers
             .iter()
-            .filter_map(|entry| match entry {
-                Entry::Ready(trigger) => Some(trigger),
-                Entry::Broken(_) => None,
+            .flat_map(|entry| match entry {
+                Entry::Ready(trigger) => trigger.chain.credential_headers().collect(),
+                Entry::Broken(broken) => broken.credential_headers.clone(),
             })
-            .flat_map(|trigger| trigger.chain.credential_headers())
             .chain(verify::registry::credential_headers().map(str::to_owned))
             .collect();
         credential_headers.sort();

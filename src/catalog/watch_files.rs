@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use notify::event::{CreateKind, ModifyKind, RemoveKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
@@ -107,13 +108,23 @@ fn matters(event: &notify::Result<Event>, watched: &[Watched]) -> bool {
         return true;
     };
     let is_read = matches!(event.kind, EventKind::Access(_));
-    let matters = |path: &PathBuf| watched.iter().any(|watched| watched.is_about(path));
+    // A folder comes or goes under any name, and a rename does not say of what.
+    let any_name = matches!(
+        event.kind,
+        EventKind::Create(CreateKind::Folder)
+            | EventKind::Remove(RemoveKind::Folder)
+            | EventKind::Modify(ModifyKind::Name(_))
+    );
+    let matters = |path: &PathBuf| {
+        let mut watched = watched.iter();
+        watched.any(|watched| watched.is_about(path, any_name))
+    };
     !is_read && (event.need_rescan() || event.paths.iter().any(matters))
 }
 
 impl Watched {
     /// Whether a change at `path` may change what is read.
-    fn is_about(&self, path: &Path) -> bool {
+    fn is_about(&self, path: &Path, any_name: bool) -> bool {
         if path == self.path {
             return true;
         }
@@ -123,7 +134,7 @@ impl Watched {
         let is_mount = name.starts_with("..");
         if path.starts_with(&self.path) {
             let is_folder = path.extension().is_none();
-            return is_mount || self.every_file || is_folder || is_yaml(path);
+            return is_mount || any_name || self.every_file || is_folder || is_yaml(path);
         }
         is_mount && path.parent() == self.path.parent()
     }
@@ -179,9 +190,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn folders_of_any_name_come_and_go() {
+        let root = tempfile::tempdir().unwrap();
+        let (here, aside) = (root.path().join("triggers"), root.path().join("aside"));
+        std::fs::create_dir(&here).unwrap();
+        std::fs::create_dir_all(aside.join("v1.2")).unwrap();
+        let mut watch = Watch::new(vec![folder(&here)]).unwrap();
+        std::fs::rename(aside.join("v1.2"), here.join("v1.2")).unwrap();
+        is_told(&mut watch).await;
+        std::fs::rename(here.join("v1.2"), aside.join("v1.2")).unwrap();
+        is_told(&mut watch).await;
+    }
+
+    #[tokio::test]
     async fn a_relative_path_is_watched_like_any_other() {
         let here = std::env::current_dir().unwrap();
-        let root = tempfile::tempdir_in(&here).unwrap();
+        let target = here.join("target");
+        std::fs::create_dir_all(&target).unwrap();
+        let root = tempfile::tempdir_in(&target).unwrap();
         let relative = root.path().strip_prefix(&here).unwrap();
         let file = relative.join("a.yaml");
         let mut watch = Watch::new(vec![folder(relative)]).unwrap();
@@ -208,12 +234,12 @@ mod tests {
             ("/etc/triggers/out/x.log", false),
             ("/etc/other.yaml", false),
         ] {
-            assert_eq!(triggers.is_about(Path::new(path)), matters, "{path}");
+            assert_eq!(triggers.is_about(Path::new(path), false), matters, "{path}");
         }
         let file = watched("/etc/t/a.yaml", false);
-        assert!(file.is_about(Path::new("/etc/t/a.yaml")));
-        assert!(file.is_about(Path::new("/etc/t/..data")));
-        assert!(!file.is_about(Path::new("/etc/t/b.yaml")));
-        assert!(watched("/s", true).is_about(Path::new("/s/hook/token.txt")));
+        assert!(file.is_about(Path::new("/etc/t/a.yaml"), false));
+        assert!(file.is_about(Path::new("/etc/t/..data"), false));
+        assert!(!file.is_about(Path::new("/etc/t/b.yaml"), true));
+        assert!(watched("/s", true).is_about(Path::new("/s/hook/token.txt"), false));
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
 pub(super) fn load(paths: &[PathBuf]) -> (Loaded, Vec<Diagnostic>) {
     let mut loaded = Loader::default().load(&files::read(paths));
     let mut diagnostics = std::mem::take(&mut loaded.diagnostics);
-    diagnostics.extend(SecretSet::default().add_objects(&loaded.objects));
+    diagnostics.extend(SecretSet::default().add_objects(&loaded.objects, &SecretSet::default()));
     diagnostics.sort();
     (loaded, diagnostics)
 }

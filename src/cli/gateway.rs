@@ -144,9 +144,13 @@ pub(super) fn block_on(future: impl Future<Output = Result<ExitCode>>) -> ExitCo
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    let result = runtime
-        .context("starting")
-        .and_then(|runtime| runtime.block_on(future));
+    let result = runtime.context("starting").and_then(|runtime| {
+        let result = runtime.block_on(future);
+        // What still blocks, on a pipe that nobody reads say, must not keep
+        // the process. What it was to do is in the journal.
+        runtime.shutdown_background();
+        result
+    });
     result.unwrap_or_else(|error| fail(&error, 1))
 }
 

@@ -206,7 +206,7 @@ impl Secrets {
     fn shipped() -> Self {
         let loaded = Loader::default().load(&shipped::triggers().into());
         let mut set = SecretSet::default();
-        set.add_objects(&loaded.objects);
+        set.add_objects(&loaded.objects, &SecretSet::default());
         let store = SecretStore::new();
         store.replace(set);
         Self {

@@ -117,7 +117,7 @@ fn prepare_run(args: &RunArgs) -> Result<(Arc<Listener>, Accepted)> {
         bail!("the triggers have mistakes");
     }
     let mut secrets = SecretSet::default();
-    secrets.add_objects(&loaded.objects);
+    secrets.add_objects(&loaded.objects, &SecretSet::default());
     for folder in &args.files.secret_dir {
         let errors = secrets.add_folder(folder, &SecretSet::default());
         if let Some(error) = errors.into_iter().next() {
@@ -133,6 +133,7 @@ fn prepare_run(args: &RunArgs) -> Result<(Arc<Listener>, Accepted)> {
         secrets: &*store,
         fresh: Uuid::now_v7(),
         explain: true,
+        recalled: false,
     };
     let accepted = judge(&listener, raw, &circumstances);
     Ok((listener, accepted))

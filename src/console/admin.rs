@@ -61,6 +61,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Response {
         "listeners": listeners.into_iter().map(|l| listener(l)).collect::<Vec<_>>(),
         "deliveries": deliveries,
         "deferred": counts.deferred,
+        "givenUp": counts.given_up,
         "mistakes": *admin.catalog.mistakes(),
     });
     respond(StatusCode::OK, &body)

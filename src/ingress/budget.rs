@@ -8,6 +8,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// are bytes.
 const UNIT: usize = 1024;
 
+/// A body is small up to this part of the budget...
+const SMALL: usize = 64;
+
+/// ... and this part of the budget is kept for those.
+const KEPT: usize = 4;
+
 /// The budget.
 #[derive(Clone, Debug)]
 pub struct Budget {
@@ -43,6 +49,12 @@ impl Budget {
         let Ok(missing) = u32::try_from(missing) else {
             return false;
         };
+        // Few large bodies must not keep all the small ones out.
+        let left = self.units.available_permits();
+        let is_large = bytes > self.all * UNIT / SMALL;
+        if is_large && left.saturating_sub(missing as usize) < self.all / KEPT {
+            return false;
+        }
         match Arc::clone(&self.units).try_acquire_many_owned(missing) {
             Ok(more) => {
                 match &mut share.0 {
@@ -72,17 +84,34 @@ mod tests {
 
     #[test]
     fn what_is_taken_is_given_back() {
-        let budget = Budget::new(10 * UNIT);
+        let budget = Budget::new(640 * UNIT);
         let mut first = Share::default();
         assert!(budget.extend(&mut first, 1));
-        assert!(budget.extend(&mut first, 6 * UNIT));
-        assert_eq!(budget.taken(), 6 * UNIT);
+        assert!(budget.extend(&mut first, 400 * UNIT));
+        assert_eq!(budget.taken(), 400 * UNIT);
         assert!(budget.is_tight());
         let mut second = Share::default();
-        assert!(!budget.extend(&mut second, 5 * UNIT));
-        assert!(budget.extend(&mut second, 4 * UNIT));
+        assert!(!budget.extend(&mut second, 241 * UNIT));
+        assert!(budget.extend(&mut second, 80 * UNIT));
         drop(first);
-        assert_eq!(budget.taken(), 4 * UNIT);
+        assert_eq!(budget.taken(), 80 * UNIT);
         assert!(!budget.is_tight());
+    }
+
+    #[test]
+    fn large_bodies_leave_room_for_small_ones() {
+        let budget = Budget::new(640 * UNIT);
+        let mut large = Share::default();
+        assert!(!budget.extend(&mut large, 500 * UNIT));
+        assert!(budget.extend(&mut large, 480 * UNIT));
+        let mut another = Share::default();
+        assert!(!budget.extend(&mut another, 11 * UNIT));
+        let mut small: Vec<Share> = (0..16).map(|_| Share::default()).collect();
+        assert!(
+            small
+                .iter_mut()
+                .all(|share| budget.extend(share, 10 * UNIT))
+        );
+        assert!(!budget.extend(&mut another, 1));
     }
 }

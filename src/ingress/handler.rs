@@ -248,6 +248,7 @@ impl Ingress {
                 secrets: &*self.parts.secrets,
                 fresh,
                 explain,
+                recalled: false,
             };
             return Ok(judge(listener, raw, &circumstances));
         }
@@ -258,6 +259,7 @@ impl Ingress {
                 secrets: &*secrets,
                 fresh,
                 explain,
+                recalled: false,
             };
             judge(&listener, raw, &circumstances)
         });

@@ -166,11 +166,16 @@ impl Journal for SqliteJournal {
             if let Some(event) = &event {
                 admitted.receipts = event::insert(connection, event)?;
             }
-            for deferral in &waiting {
-                if !deferral::insert(connection, &seal, deferral, quotas)? {
-                    admitted.turned_away.push(deferral.triggers.clone());
+            let (fitting, turned_away): (Vec<_>, Vec<_>) =
+                deferral::split(connection, &waiting, quotas)?;
+            // Who is told to come again must not find half of it kept.
+            if event.is_some() || turned_away.is_empty() {
+                for deferral in fitting {
+                    deferral::insert(connection, &seal, deferral)?;
                 }
             }
+            let triggers = turned_away.into_iter().map(|d| d.triggers.clone());
+            admitted.turned_away.extend(triggers);
             Ok(admitted)
         })
     }
@@ -213,6 +218,10 @@ impl Journal for SqliteJournal {
                 None => Ok(Vec::new()),
             }
         })
+    }
+
+    fn give_up(&self, id: i64, now_ms: i64) -> Done<'_, ()> {
+        self.write(move |connection| deferral::give_up(connection, id, now_ms))
     }
 
     fn deliveries_of(&self, event: EventId) -> Done<'_, Vec<DeliveryView>> {

@@ -151,6 +151,8 @@ pub struct Circumstances<'a> {
     pub fresh: Uuid,
     /// Whether somebody will look at the explanations of what is filtered.
     pub explain: bool,
+    /// Whether the triggers have verified the sender before, by the journal.
+    pub recalled: bool,
 }
 
 /// Lets every trigger of the listener look at a request: verify, then match.
@@ -209,7 +211,11 @@ fn judge_one(
             }
         },
     };
-    let event = match arrival.verify(verifiers) {
+    let verification = match circumstances.recalled {
+        true => arrival.recalled(),
+        false => arrival.verify(verifiers),
+    };
+    let event = match verification {
         Verification::Verified(event) => event,
         Verification::Refused(reason) => {
             judgement.stop("verify", Verdict::Refused, reason, None);

@@ -180,18 +180,20 @@ impl Happening for DeferralSettled<'_> {
     }
 }
 
-/// An event that waited cannot be read back.
+/// An event that waited was given up.
 pub struct DeferralLost<'a> {
     /// The id that the sender was told.
     pub event: EventId,
-    /// What is wrong with it.
+    /// Why.
     pub message: &'a str,
+    /// Whether it is kept for somebody to look at.
+    pub kept: bool,
 }
 
 impl Happening for DeferralLost<'_> {
     fn emit(&self, _: &Metrics) {
-        let (event, message) = (self.event, self.message);
-        error!(%event, message, "a waiting event cannot be read and is given up");
+        let (event, why, kept) = (self.event, self.message, self.kept);
+        error!(%event, why, kept, "waiting event given up");
     }
 }
 

@@ -1,6 +1,6 @@
 //! One attempt to perform a delivery, and its record.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ impl Worker {
     /// Attempts a delivery that was leased from the journal.
     pub(super) async fn attempt_leased(&self, leased: Leased) {
         let started_ms = unix_ms();
-        let trigger = self.trigger_of(&leased);
+        let looked_up = catch_unwind(AssertUnwindSafe(|| self.trigger_of(&leased)));
+        let trigger = looked_up.unwrap_or_else(|_| Err(Ending::panicked()));
         let event = verify::recall(leased.request.into());
         let subject = Subject {
             id: leased.id,
@@ -90,10 +91,7 @@ impl Worker {
         // Whatever panics must not leave a delivery that nobody has any more.
         let performed = AssertUnwindSafe(performing).catch_unwind().await;
         match performed {
-            Err(_) => {
-                let detail = Some("the attempt panicked; the log has the place".to_owned());
-                Ending::new(Step::FailedForNow(Reason::Internal), detail)
-            }
+            Err(_) => Ending::panicked(),
             Ok(Ok(performed)) => Ending {
                 step: Step::Succeeded,
                 detail: performed.remark,
@@ -184,6 +182,11 @@ impl Ending {
             detail,
             objects: 0,
         }
+    }
+
+    fn panicked() -> Self {
+        let detail = Some("the attempt panicked; the log has the place".to_owned());
+        Self::new(Step::FailedForNow(Reason::Internal), detail)
     }
 
     fn failed(failure: &Failure) -> Self {

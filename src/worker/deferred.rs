@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog::Listener;
 use crate::clock::unix_ms;
 use crate::journal::{JournalError, NewDeferral};
 use crate::model::ids::{EventId, TriggerId};
 use crate::model::verdict::{Reason, Verdict};
-use crate::pipeline::{Acceptance, Circumstances, Judgement, judge};
+use crate::pipeline::{Acceptance, Accepted, Circumstances, Judgement, judge};
 use crate::telemetry::happening::{DeferralLost, DeferralSettled, Happening};
 
 use super::Worker;
@@ -38,7 +39,12 @@ impl Worker {
                 // One that cannot be read is of no use to anybody.
                 Err(message) => {
                     let (event, message) = (next.event, message.as_str());
-                    DeferralLost { event, message }.emit(&self.parts.metrics);
+                    DeferralLost {
+                        event,
+                        message,
+                        kept: false,
+                    }
+                    .emit(&self.parts.metrics);
                     let settled = self.journal().settle(next.id, Vec::new(), None).await;
                     settled.map(drop)
                 }
@@ -62,6 +68,7 @@ impl Worker {
         // nothing changes.
         let was_deleted = |trigger| self.parts.catalog.was_deleted(&waiting.listener, trigger);
         let changed = look == Look::Judge || waiting.triggers.iter().any(was_deleted);
+        let waiting = Arc::new(waiting);
         if changed && self.judge_again(id, &waiting).await? {
             return Ok(());
         }
@@ -75,7 +82,7 @@ impl Worker {
     async fn judge_again(
         self: &Arc<Self>,
         id: i64,
-        waiting: &NewDeferral,
+        waiting: &Arc<NewDeferral>,
     ) -> Result<bool, JournalError> {
         let snapshot = self.parts.catalog.snapshot();
         let found = snapshot.listener(&waiting.listener.to_string());
@@ -100,16 +107,16 @@ impl Worker {
             }
             return Ok(!gone.is_empty());
         };
-        let circumstances = Circumstances {
-            secrets: &*self.parts.secrets,
-            fresh: waiting.event.0,
-            explain: false,
+        let asked = Arc::new(asked);
+        let Some(mut accepted) = self.judge_aside(&asked, waiting).await else {
+            return Ok(false);
         };
-        let accepted = judge(&asked, waiting.request.clone(), &circumstances);
         let decided = |judgement: &Judgement| judgement.verdict != Verdict::Deferred;
         if gone.is_empty() && !accepted.judgements.iter().any(decided) {
             return Ok(false);
         }
+        // Nothing of it is within any budget: it goes through the journal.
+        accepted.save_memory();
         let at = Acceptance {
             received_ms: waiting.received_ms,
             ..Acceptance::new(unix_ms())
@@ -121,12 +128,46 @@ impl Worker {
             let (trigger, verdict) = (&judgement.trigger, judgement.verdict);
             self.emit_settled(waiting, Some(event), trigger, verdict, judgement.reason);
         }
-        self.take(settled.held, (), false);
+        self.take(settled.held, (), true);
         Ok(true)
     }
 
+    /// Judges off the threads that serve connections. Nothing where that
+    /// panics: it waits on, and the log has the place.
+    async fn judge_aside(
+        &self,
+        asked: &Arc<Listener>,
+        waiting: &Arc<NewDeferral>,
+    ) -> Option<Accepted> {
+        let (asked, waiting) = (Arc::clone(asked), Arc::clone(waiting));
+        let secrets = Arc::clone(&self.parts.secrets);
+        let judged = tokio::task::spawn_blocking(move || {
+            let circumstances = Circumstances {
+                secrets: &*secrets,
+                fresh: waiting.event.0,
+                explain: false,
+                recalled: waiting.verified,
+            };
+            judge(&asked, waiting.request.clone(), &circumstances)
+        });
+        judged.await.ok()
+    }
+
+    /// Ends a wait that has been too long. What somebody had verified is kept.
     async fn give_up(&self, id: i64, waiting: &NewDeferral) -> Result<(), JournalError> {
-        self.journal().settle(id, Vec::new(), None).await?;
+        if waiting.verified {
+            self.journal().give_up(id, unix_ms()).await?;
+            let (event, kept) = (waiting.event, true);
+            let message = "nobody could decide on it for too long";
+            DeferralLost {
+                event,
+                message,
+                kept,
+            }
+            .emit(&self.parts.metrics);
+        } else {
+            self.journal().settle(id, Vec::new(), None).await?;
+        }
         for trigger in &waiting.triggers {
             let reason = Some(Reason::DeferredExpired);
             self.emit_settled(waiting, None, trigger, Verdict::Refused, reason);

@@ -83,6 +83,66 @@ async fn events_of_a_broken_trigger_wait_until_it_is_mended() {
 }
 
 #[tokio::test]
+async fn a_verdict_stands_when_the_secret_rotates_while_the_event_waits() {
+    let broken = PUSH.replace("eventTypes, value: [push]", "eventTypes, value: push");
+    let gateway = Gateway::start(&[("push.yaml", &broken), ("s.yaml", PUSH_SECRET)]).await;
+    let response = gateway.push("/default/hook", "1", BODY).await;
+    assert_eq!(response.json()["triggers"][0]["verdict"], "deferred");
+    gateway.write(
+        "s.yaml",
+        &PUSH_SECRET.replace("a secret of tests", "rotated"),
+    );
+    let began = std::time::Instant::now();
+    while gateway.push("/default/hook", "1", BODY).await.status != 401 {
+        assert!(began.elapsed() < PATIENCE, "the secret is rotated");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    gateway.write("push.yaml", PUSH);
+    settled(&gateway).await;
+    assert!(!gateway.wait_for_objects(1).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_verified_event_that_waits_too_long_is_kept() {
+    let broken = PUSH.replace("eventTypes, value: [push]", "eventTypes, value: push");
+    let files = [("push.yaml", &*broken), ("s.yaml", PUSH_SECRET)];
+    let gateway = Gateway::start_with(&files, |config| {
+        config.limits.deferred_time = std::time::Duration::ZERO;
+    })
+    .await;
+    assert_eq!(gateway.push("/default/hook", "1", BODY).await.status, 202);
+    // Every change is a reason to look again.
+    gateway.write("other.yaml", &broken.replace("name: hook", "name: other"));
+    settled(&gateway).await;
+    let counts = gateway.app.journal().counts().await.unwrap();
+    assert_eq!((counts.deferred, counts.given_up), (0, 1));
+}
+
+#[tokio::test]
+async fn who_is_told_to_come_again_finds_nothing_of_it_kept() {
+    let second = r#"
+  - name: later
+    interceptors:
+    - ref: {name: github}
+      params: [{name: secretRef, value: {secretName: missing, secretKey: token}}]
+    template: {spec: {resourcetemplates: []}}
+"#;
+    let broken = PUSH.replace("eventTypes, value: [push]", "eventTypes, value: push");
+    let both = format!("{}{second}", broken.trim_end());
+    let files = [("push.yaml", both.as_str()), ("s.yaml", PUSH_SECRET)];
+    let gateway = Gateway::start_with(&files, |config| {
+        config.limits = serde_json::from_value(serde_json::json!({"deferredEvents": 0})).unwrap();
+    })
+    .await;
+    let answer = gateway.push("/default/hook", "1", BODY).await;
+    assert_eq!(
+        (answer.status, &answer.json()["reason"]),
+        (503, &"deferred_quota".into())
+    );
+    assert_eq!(gateway.app.journal().counts().await.unwrap().deferred, 0);
+}
+
+#[tokio::test]
 async fn an_event_whose_trigger_is_deleted_stops_waiting() {
     let gateway = Gateway::start_with(&[("push.yaml", PUSH)], |config| {
         config.limits.deleted_after = std::time::Duration::ZERO;

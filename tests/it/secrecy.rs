@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{Gateway, Response, SECRET, github_signature, push_gateway};
+use crate::support::{
+    Gateway, PUSH, PUSH_SECRET, Response, SECRET, github_signature, push_gateway,
+};
 
 /// Stands for a secret wherever one is given or sent.
 const CANARY: &str = "canary-5d1c";
@@ -93,6 +95,37 @@ async fn no_credential_is_written_anywhere() {
     nothing_written(folder.path(), CANARY.as_bytes());
     assert!(app.drain(true).await);
     nothing_written(folder.path(), CANARY.as_bytes());
+}
+
+#[tokio::test]
+async fn what_a_broken_trigger_compares_is_not_kept_either() {
+    let broken = r#"
+  - name: broken
+    interceptors:
+    - ref: {name: cel}
+      params: [{name: filter, value: "header.canonical('X-Own').compareSecret('token', 'hook'"}]
+    template: {ref: missing}
+  - name: other
+    interceptors:
+    - ref: {name: cel}
+      params: [{name: filter, value: "header['X-Other'][0].compareSecret('token', 'hook')"}]
+    template: {ref: missing}
+"#;
+    let both = format!("{}{broken}", PUSH.trim_end());
+    let files = [("push.yaml", both.as_str()), ("s.yaml", PUSH_SECRET)];
+    let gateway = Gateway::start(&files).await;
+    let body = br#"{"after":"a"}"#;
+    let signature = github_signature(SECRET, body);
+    let headers = [
+        ("X-GitHub-Event", "push"),
+        ("X-Hub-Signature-256", &*signature),
+        ("X-Own", CANARY),
+        ("X-Other", CANARY),
+    ];
+    let answer = gateway.post("/default/hook", &headers, body).await;
+    assert_eq!(verdicts(&answer)[0], "matched", "{answer:?}");
+    gateway.wait_for_objects(1).await;
+    nothing_written(gateway.folder.path(), CANARY.as_bytes());
 }
 
 #[tokio::test]

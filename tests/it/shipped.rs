@@ -20,7 +20,10 @@ use crate::fixtures::read;
 fn every_recorded_request_makes_what_it_should() {
     let loaded = Loader::default().load(&shipped::triggers().into());
     let mut secrets = SecretSet::default();
-    assert_eq!(secrets.add_objects(&loaded.objects), []);
+    assert_eq!(
+        secrets.add_objects(&loaded.objects, &SecretSet::default()),
+        []
+    );
     let store = SecretStore::new();
     store.replace(secrets);
     let mut settings = insta::Settings::clone_current();
@@ -42,6 +45,7 @@ fn every_recorded_request_makes_what_it_should() {
                 secrets: &*store,
                 fresh: Uuid::from_u128(7),
                 explain: false,
+                recalled: false,
             };
             let accepted = judge(listener, raw, &circumstances);
             let mut shown = String::new();

@@ -27,7 +27,7 @@ pub(crate) fn compare(case: &Case) -> Comparison {
         return Comparison::Different("there is no listener".into());
     };
     let mut secrets = SecretSet::default();
-    secrets.add_objects(&loaded.objects);
+    secrets.add_objects(&loaded.objects, &SecretSet::default());
     let store = SecretStore::new();
     store.replace(secrets);
     let request = request(&folder.join("request.http"));
@@ -35,6 +35,7 @@ pub(crate) fn compare(case: &Case) -> Comparison {
         secrets: &*store,
         fresh: Uuid::nil(),
         explain: false,
+        recalled: false,
     };
     let mut accepted = judge(listener, request, &circumstances);
     let id = case.expected["response"]["body"]["eventID"].as_str();

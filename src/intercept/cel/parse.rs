@@ -422,10 +422,13 @@ mod tests {
                 .filter(|source| parse(source).is_ok())
                 .count()
         };
-        let small = std::thread::Builder::new().stack_size(1024 * 1024);
+        let small = std::thread::Builder::new().stack_size(WORKER_STACK);
         let thread = small.spawn(parse_all).expect("starts");
         assert_eq!(thread.join().ok(), Some(8));
     }
+
+    /// What the threads have that look at events.
+    const WORKER_STACK: usize = 2 * 1024 * 1024;
 
     #[test]
     fn the_deepest_expressions_need_little_stack_after_parsing() {
@@ -458,7 +461,7 @@ mod tests {
             });
             each.count()
         };
-        let small = std::thread::Builder::new().stack_size(1024 * 1024);
+        let small = std::thread::Builder::new().stack_size(WORKER_STACK);
         let thread = small.spawn(evaluate_all).expect("starts");
         assert_eq!(thread.join().ok(), Some(6));
     }

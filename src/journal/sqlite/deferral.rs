@@ -10,10 +10,24 @@ use crate::model::ids::{EventId, ListenerId, TriggerId};
 
 use super::delivery::{is_of_the_disk, json, unreadable};
 
-/// Records an event; false where too much waits for its listener already.
-pub(super) fn insert(
+/// Tells events for which there is room from those for which there is none.
+pub(super) fn split<'a>(
     connection: &Connection,
-    seal: &Seal,
+    waiting: &'a [NewDeferral],
+    quotas: Quotas,
+) -> Result<(Vec<&'a NewDeferral>, Vec<&'a NewDeferral>), JournalError> {
+    let (mut fitting, mut others) = (Vec::new(), Vec::new());
+    for event in waiting {
+        match has_room(connection, event, quotas)? {
+            true => fitting.push(event),
+            false => others.push(event),
+        }
+    }
+    Ok((fitting, others))
+}
+
+fn has_room(
+    connection: &Connection,
     event: &NewDeferral,
     quotas: Quotas,
 ) -> Result<bool, JournalError> {
@@ -26,18 +40,25 @@ pub(super) fn insert(
     let (events, bytes): (i64, i64) = connection
         .prepare_cached(
             "SELECT count(*), coalesce(sum(length(body)), 0) FROM deferrals
-             WHERE listener_namespace = ?1 AND listener_name = ?2 AND verified = ?3",
+             WHERE listener_namespace = ?1 AND listener_name = ?2 AND verified = ?3
+             AND given_up_ms IS NULL",
         )?
         .query_row(params![namespace, name, event.verified], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-    let body = &event.request.body;
     let within = |used: i64, more: usize, limit: usize| {
         usize::try_from(used).is_ok_and(|used| used.saturating_add(more) <= limit)
     };
-    if !within(events, 1, quota.events) || !within(bytes, body.len(), quota.bytes) {
-        return Ok(false);
-    }
+    let size = event.request.body.len();
+    Ok(within(events, 1, quota.events) && within(bytes, size, quota.bytes))
+}
+
+/// Records an event.
+pub(super) fn insert(
+    connection: &Connection,
+    seal: &Seal,
+    event: &NewDeferral,
+) -> Result<(), JournalError> {
     let headers = json(&event.request.headers)?;
     let sealed = seal.seal(headers.as_bytes()).ok_or_else(|| {
         rusqlite::Error::ToSqlConversionFailure("the headers could not be sealed".into())
@@ -51,16 +72,16 @@ pub(super) fn insert(
         .execute(params![
             event.event.0.as_bytes(),
             event.verified,
-            namespace,
-            name,
+            event.listener.namespace,
+            event.listener.name,
             json(&event.triggers)?,
             event.received_ms,
             event.request.method,
             event.request.url,
             sealed,
-            &body[..],
+            &event.request.body[..],
         ])?;
-    Ok(true)
+    Ok(())
 }
 
 /// The oldest event after number `after` that waits.
@@ -72,7 +93,7 @@ pub(super) fn next(
     let mut statement = connection.prepare_cached(
         "SELECT id, event_id, verified, listener_namespace, listener_name, triggers, received_ms,
                 method, url, sealed_headers, body
-         FROM deferrals WHERE id > ?1 ORDER BY id LIMIT 1",
+         FROM deferrals WHERE id > ?1 AND given_up_ms IS NULL ORDER BY id LIMIT 1",
     )?;
     let mut rows = statement.query(params![after])?;
     let Some(row) = rows.next()? else {
@@ -130,5 +151,13 @@ pub(super) fn settle(
             .prepare_cached("UPDATE deferrals SET triggers = ?2 WHERE id = ?1")?
             .execute(params![id, json(&waiting)?])?;
     }
+    Ok(())
+}
+
+/// Ends the wait of an event that nobody has decided on, and keeps it.
+pub(super) fn give_up(connection: &Connection, id: i64, now_ms: i64) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE deferrals SET given_up_ms = ?2 WHERE id = ?1")?
+        .execute(params![id, now_ms])?;
     Ok(())
 }

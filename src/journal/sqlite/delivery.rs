@@ -293,11 +293,17 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts, JournalError> {
             deliveries.push((state, u64::try_from(count).unwrap_or_default()));
         }
     }
-    let deferred: i64 = connection
-        .prepare_cached("SELECT count(DISTINCT event_id) FROM deferrals")?
-        .query_row([], |row| row.get(0))?;
+    let waiting = |condition: &str| -> Result<u64, JournalError> {
+        let question =
+            format!("SELECT count(DISTINCT event_id) FROM deferrals WHERE given_up_ms {condition}");
+        let count: i64 = connection
+            .prepare_cached(&question)?
+            .query_row([], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    };
     Ok(Counts {
         deliveries,
-        deferred: u64::try_from(deferred).unwrap_or_default(),
+        deferred: waiting("IS NULL")?,
+        given_up: waiting("IS NOT NULL")?,
     })
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use crate::journal::{JournalError, NewDelivery, NewEvent, Receipt};
-use crate::model::ids::{DeliveryId, EventId};
+use crate::model::ids::{DeliveryId, EventId, TriggerId};
 use crate::model::verdict::DeliveryState;
 
 use super::delivery::{json, state_and_reason};
@@ -26,6 +26,12 @@ pub(super) fn insert(
     for delivery in &event.deliveries {
         let known = known(connection, event, delivery)?;
         receipts.push(match known {
+            // Its key may be forgotten while the event itself is kept.
+            None if event.key.is_some()
+                && is_recorded(connection, event.id, &delivery.trigger)? =>
+            {
+                rows.add(connection, event, delivery, Some(event.id))?
+            }
             None => rows.add(connection, event, delivery, None)?,
             // The id stands for the delivery that came first.
             Some(known) if known.expired || delivery.rerun => {
@@ -42,6 +48,21 @@ pub(super) fn insert(
         });
     }
     Ok(receipts)
+}
+
+/// Whether the trigger has a delivery of this event.
+fn is_recorded(
+    connection: &Connection,
+    event: EventId,
+    trigger: &TriggerId,
+) -> Result<bool, JournalError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM events e JOIN deliveries d ON d.event = e.id
+                            WHERE e.event_id = ?1 AND d.trigger_id = ?2)",
+        )?
+        .query_row(params![event.0.as_bytes(), trigger.0], |row| row.get(0))?;
+    Ok(found)
 }
 
 /// The rows of `events` that one request has caused so far: one for

@@ -169,6 +169,19 @@ async fn a_trigger_may_ask_for_redeliveries() {
 }
 
 #[tokio::test]
+async fn an_event_whose_key_is_forgotten_is_not_taken_for_itself() {
+    let fixture = Fixture::new();
+    fixture.accept(event(1, Some("a"), 0, &["t1"])).await;
+    assert_eq!(fixture.journal.tidy(60_000, 0).await.unwrap(), 1);
+    let again = fixture
+        .accept(event(1, Some("a"), 60_001, &["t1", "t2"]))
+        .await;
+    assert!(matches!(again[0], Receipt::New { event, .. } if event.0.as_u128() == 1_001));
+    // One that never had it may have it under its own id.
+    assert!(matches!(again[1], Receipt::New { event, .. } if event.0.as_u128() == 1));
+}
+
+#[tokio::test]
 async fn deliveries_without_a_key_are_all_different() {
     let fixture = Fixture::new();
     for number in 1..=2 {

@@ -98,10 +98,8 @@ pub(super) fn run(
         {
             batch.push(job);
         }
-        let before = connection.total_changes();
-        let written = commit(&connection, &mut batch);
-        // A batch that has only read says nothing of the disk.
-        if !written || connection.total_changes() != before {
+        // Jobs that have only read say nothing of the disk.
+        if let Some(written) = commit(&connection, &mut batch) {
             failing.store(!written, Ordering::Release);
         }
         log.after_commit(&connection);
@@ -125,27 +123,39 @@ impl From<rusqlite::Error> for Aborted {
 }
 
 /// Commits all jobs together; where that fails, each on its own, so that one
-/// that cannot be written does not take the others with it. False where
-/// nothing could be written.
-fn commit(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) -> bool {
+/// that cannot be written does not take the others with it. Whether something
+/// was written; nothing where there was nothing to write.
+fn commit(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) -> Option<bool> {
+    let mut written = None;
+    let mut committed = |before: u64| {
+        if connection.total_changes() != before {
+            written = Some(true);
+        }
+    };
+    let before = connection.total_changes();
     if transact(connection, batch).is_ok() {
+        committed(before);
         for job in batch.drain(..) {
             job.answer();
         }
-        return true;
+        return written;
     }
-    let mut written = false;
+    let mut refused = false;
     for mut job in batch.drain(..) {
+        let before = connection.total_changes();
         match transact(connection, std::slice::from_mut(&mut job)) {
             Ok(()) => {
-                written = true;
+                committed(before);
                 job.answer();
             }
             Err(Aborted::ByJob) => job.answer(),
-            Err(Aborted::ByDatabase(error)) => job.fail(&error),
+            Err(Aborted::ByDatabase(error)) => {
+                refused = true;
+                job.fail(&error);
+            }
         }
     }
-    written
+    written.or(refused.then_some(false))
 }
 
 fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Aborted> {

@@ -22,7 +22,8 @@ CREATE TABLE revisions (
 
 -- One row for each trigger that an event fires.
 CREATE TABLE deliveries (
-    id INTEGER PRIMARY KEY,
+    -- Never given twice: duplicates refer to deliveries that are forgotten.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     event INTEGER NOT NULL REFERENCES events (id),
     trigger_id TEXT NOT NULL,
     revision TEXT NOT NULL REFERENCES revisions (revision),
@@ -80,7 +81,9 @@ CREATE TABLE deferrals (
     method TEXT NOT NULL,
     url TEXT NOT NULL,
     sealed_headers BLOB NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    -- When nobody had decided on it for too long; it is kept from then on.
+    given_up_ms INTEGER
 );
 CREATE INDEX deferrals_by_listener
     ON deferrals (listener_namespace, listener_name, verified);
