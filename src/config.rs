@@ -11,10 +11,15 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use config::{Environment, File, FileFormat};
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use crate::ingress::limits::Limits;
-use crate::telemetry::{self, Format};
+use crate::telemetry;
+
+mod sections;
+
+use sections::span;
+pub use sections::{AdminConfig, DrainConfig, IngressConfig, LimitsConfig, LogConfig, ProbeConfig};
 
 /// Where settings are read from when nobody names a file.
 const DEFAULT_FILE: &str = "tripline.yaml";
@@ -56,82 +61,6 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// The port for senders.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct IngressConfig {
-    /// Address.
-    pub listen: String,
-}
-
-/// The port for people.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct AdminConfig {
-    /// Address. One that others can reach needs a token.
-    pub listen: String,
-    /// File that holds the bearer token.
-    pub token_file: Option<PathBuf>,
-}
-
-/// The port for probes and metrics.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct ProbeConfig {
-    /// Address.
-    pub listen: String,
-}
-
-/// The bounds that can be set. `ingress::limits` says what each is for.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    body: ByteSize,
-    in_flight: ByteSize,
-    head: ByteSize,
-    headers: usize,
-    #[serde(deserialize_with = "span")]
-    head_time: Duration,
-    #[serde(deserialize_with = "span")]
-    body_time: Duration,
-    #[serde(deserialize_with = "span")]
-    total_time: Duration,
-    connections: usize,
-    deferred_events: usize,
-    deferred_bytes: ByteSize,
-    waiting_events: usize,
-    waiting_bytes: ByteSize,
-    /// How long an event may wait until somebody can decide on it.
-    #[serde(deserialize_with = "span")]
-    pub deferred_time: Duration,
-    /// How long a trigger must be gone to count as deleted.
-    #[serde(deserialize_with = "span")]
-    pub deleted_after: Duration,
-    refusals_per_second: u32,
-}
-
-/// How the gateway stops.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct DrainConfig {
-    /// How long it still accepts after it has told that it is not ready.
-    #[serde(deserialize_with = "span")]
-    pub delay: Duration,
-    /// How long everything may take after that.
-    #[serde(deserialize_with = "span")]
-    pub grace: Duration,
-}
-
-/// Lines on standard error.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// How they are written.
-    pub format: Format,
-    /// Which are written.
-    pub level: String,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -148,73 +77,6 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             drain: DrainConfig::default(),
             log: LogConfig::default(),
-        }
-    }
-}
-
-impl Default for IngressConfig {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:8080".into(),
-        }
-    }
-}
-
-impl Default for AdminConfig {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:9000".into(),
-            token_file: None,
-        }
-    }
-}
-
-impl Default for ProbeConfig {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:9001".into(),
-        }
-    }
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        let limits = Limits::DEFAULT;
-        let size = |bytes: usize| ByteSize::b(bytes as u64);
-        Self {
-            body: size(limits.body),
-            in_flight: size(limits.in_flight),
-            head: size(limits.head),
-            headers: limits.headers,
-            head_time: limits.head_time,
-            body_time: limits.body_time,
-            total_time: limits.total_time,
-            connections: limits.connections,
-            deferred_events: limits.deferred_events,
-            deferred_bytes: size(limits.deferred_bytes),
-            waiting_events: limits.waiting_events,
-            waiting_bytes: size(limits.waiting_bytes),
-            deferred_time: Duration::from_secs(24 * 60 * 60),
-            deleted_after: Duration::from_secs(60),
-            refusals_per_second: limits.refusals_per_second,
-        }
-    }
-}
-
-impl Default for DrainConfig {
-    fn default() -> Self {
-        Self {
-            delay: Duration::from_secs(5),
-            grace: Duration::from_secs(20),
-        }
-    }
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            format: Format::Auto,
-            level: "info".into(),
         }
     }
 }
@@ -412,15 +274,6 @@ fn settings_of(variables: impl Iterator<Item = (String, String)>) -> HashMap<Str
     variables
         .filter(|(name, _)| name.starts_with("TRIPLINE_") && !is_link(name))
         .collect()
-}
-
-/// A time such as `10s`, `5m` or `1h30m`.
-fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let parsed: jiff::SignedDuration = text.parse().map_err(|error| {
-        de::Error::custom(format!("`{text}` is no time such as 10s or 5m: {error}"))
-    })?;
-    Duration::try_from(parsed).map_err(|_| de::Error::custom(format!("`{text}` is negative")))
 }
 
 #[cfg(test)]

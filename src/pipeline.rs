@@ -5,12 +5,14 @@
 //! bound, resources rendered and committed, and only then handed to an action.
 //! No parsing, no HTTP and no database in here: those are the stages' own.
 
+mod accepted;
 mod answer;
 mod gate;
 mod judge;
 mod perform;
 
+pub use accepted::{Accepted, Earlier, Held};
 pub use answer::{Answer, answer};
 pub use gate::{Acceptance, Gate, Settled};
-pub use judge::{Accepted, Circumstances, Earlier, Held, Judgement, judge};
+pub use judge::{Circumstances, Judgement, judge};
 pub use perform::{Failure, Performed, Prepared, Work, perform, prepare};

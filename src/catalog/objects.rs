@@ -2,7 +2,6 @@
 //! the place it came from.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -22,6 +21,11 @@ use super::decode::decode;
 use super::diagnostic::{Diagnostic, Severity};
 use super::yaml::{self, Document, DocumentText};
 
+mod key;
+
+use key::key_of;
+pub use key::{Kind, ObjectKey};
+
 /// Namespace of objects from files that name none.
 const DEFAULT_NAMESPACE: &str = "default";
 
@@ -33,48 +37,6 @@ const KINDS: [&str; 5] = [
     "TriggerBinding",
     "ClusterTriggerBinding",
 ];
-
-/// The kinds that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// `EventListener`.
-    EventListener,
-    /// `Trigger`.
-    Trigger,
-    /// `TriggerTemplate`.
-    TriggerTemplate,
-    /// `TriggerBinding`.
-    TriggerBinding,
-    /// `ClusterTriggerBinding`.
-    ClusterTriggerBinding,
-    /// `Secret`.
-    Secret,
-}
-
-/// Which object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectKey {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its namespace; empty for a kind that has none.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kind,
-            namespace,
-            name,
-        } = self;
-        match namespace.as_str() {
-            "" => write!(f, "{kind:?} {name}"),
-            _ => write!(f, "{kind:?} {namespace}/{name}"),
-        }
-    }
-}
 
 /// One object and where it came from.
 #[derive(Clone, Debug)]
@@ -286,20 +248,6 @@ impl Objects {
             Kind::TriggerBinding | Kind::ClusterTriggerBinding => self.bindings.contains_key(key),
             Kind::Secret => self.secrets.contains_key(key),
         }
-    }
-}
-
-fn key_of(kind: Kind, value: &Value) -> ObjectKey {
-    let meta = |key: &str| value["metadata"][key].as_str().unwrap_or_default();
-    let namespace = match (kind, meta("namespace")) {
-        (Kind::ClusterTriggerBinding, _) => "",
-        (_, "") => DEFAULT_NAMESPACE,
-        (_, given) => given,
-    };
-    ObjectKey {
-        kind,
-        namespace: namespace.to_owned(),
-        name: meta("name").to_owned(),
     }
 }
 

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use crate::api::event_listener::{EventListener, EventListenerSpec, EventListenerTrigger};
 use crate::api::meta::ObjectMeta;
-use crate::api::trigger::{Binding, Interceptor, Template, Trigger};
-use crate::api::trigger_binding::TriggerBinding;
-use crate::api::trigger_template::TriggerTemplate;
-use crate::bind::BindingParam;
-use crate::model::annotations::{OLD_ESCAPE_QUOTES, REDELIVERY, for_inline_trigger};
+use crate::api::trigger::Trigger;
+use crate::model::annotations::{REDELIVERY, for_inline_trigger};
 use crate::model::ids::{ListenerId, TriggerId};
-use crate::render::TemplateSource;
 
 use super::diagnostic::Diagnostic;
 use super::objects::{Kind, Object, ObjectKey, Objects, Origin, Unreadable};
-use super::source::{InterceptorSource, TriggerSource};
+use super::source::TriggerSource;
+
+mod parts;
+
+use parts::Parts;
+pub(super) use parts::{binding_params, template_source};
 
 /// Account that acts where nobody names one, as Kubernetes has it.
 const DEFAULT_ACCOUNT: &str = "default";
@@ -49,18 +50,6 @@ pub(super) struct Places {
     pub bindings: Vec<(Arc<Origin>, String)>,
     /// The template's `spec`.
     pub template: (Arc<Origin>, String),
-}
-
-/// The parts that inline triggers and Trigger objects have in common.
-struct Parts<'a> {
-    name: &'a str,
-    interceptors: &'a [Interceptor],
-    bindings: &'a [Binding],
-    template: Option<&'a Template>,
-    account: &'a str,
-    place: (Arc<Origin>, String),
-    namespace: &'a str,
-    rerun: bool,
 }
 
 /// The listener's triggers: those it lists, in its order, then those it
@@ -277,8 +266,8 @@ impl Resolver<'_> {
 
     fn plan(&mut self, path: String, parts: &Parts<'_>) -> TriggerPlan {
         let mut problems = Vec::new();
-        let (bindings, binding_places) = self.bindings(parts, &mut problems);
-        let (template, template_place) = self.template(parts, &mut problems);
+        let (bindings, binding_places) = parts::bindings(self.objects, parts, &mut problems);
+        let (template, template_place) = parts::template(self.objects, parts, &mut problems);
         let account = [
             parts.account,
             self.listener.spec.account().unwrap_or_default(),
@@ -291,7 +280,7 @@ impl Resolver<'_> {
                 name: parts.name.to_owned(),
                 namespace: parts.namespace.to_owned(),
                 service_account: account.unwrap_or(DEFAULT_ACCOUNT).to_owned(),
-                interceptors: interceptors(parts, &mut problems),
+                interceptors: parts::interceptors(parts, &mut problems),
                 bindings,
                 template,
                 rerun_redeliveries: parts.rerun,
@@ -314,159 +303,4 @@ impl Resolver<'_> {
             more => format!("{path}~{more}"),
         })
     }
-
-    fn bindings(
-        &self,
-        parts: &Parts<'_>,
-        problems: &mut Vec<Diagnostic>,
-    ) -> (Vec<BindingParam>, Vec<(Arc<Origin>, String)>) {
-        let (mut params, mut places) = (Vec::new(), Vec::new());
-        let (origin, base) = &parts.place;
-        for (index, binding) in parts.bindings.iter().enumerate() {
-            let here = format!("{base}/bindings/{index}");
-            if binding.reference.is_empty() {
-                if binding.name.is_empty() || binding.value.is_none() {
-                    let message = "a binding is a `name` with a `value`, or a `ref`";
-                    problems.push(origin.error(&here, message));
-                }
-                params.push(BindingParam {
-                    name: binding.name.clone(),
-                    value: binding.value.clone().unwrap_or_default(),
-                });
-                places.push((Arc::clone(origin), format!("{here}/value")));
-                continue;
-            }
-            let key = match binding_key(binding, parts.namespace) {
-                Ok(key) => key,
-                Err(message) => {
-                    problems.push(origin.error(&format!("{here}/kind"), message));
-                    continue;
-                }
-            };
-            let Some(object) = self.objects.bindings.get(&key) else {
-                let message = format!("there is no {key}");
-                problems.push(origin.error(&format!("{here}/ref"), message));
-                continue;
-            };
-            let given = binding_params(&object.value);
-            places.extend((0..given.len()).map(|param| {
-                let pointer = format!("/spec/params/{param}/value");
-                (Arc::clone(&object.origin), pointer)
-            }));
-            params.extend(given);
-        }
-        (params, places)
-    }
-
-    fn template(
-        &self,
-        parts: &Parts<'_>,
-        problems: &mut Vec<Diagnostic>,
-    ) -> (TemplateSource, (Arc<Origin>, String)) {
-        let (origin, base) = &parts.place;
-        let here = format!("{base}/template");
-        let nothing = TemplateSource::default();
-        let Some(template) = parts.template else {
-            problems.push(origin.error(base, "the trigger has no `template`"));
-            return (nothing, (Arc::clone(origin), here));
-        };
-        match (&template.reference, &template.spec) {
-            (None, Some(spec)) => {
-                let source = TemplateSource {
-                    params: spec.params.clone(),
-                    resourcetemplates: spec.resourcetemplates.clone(),
-                    old_escape_quotes: false,
-                };
-                (source, (Arc::clone(origin), format!("{here}/spec")))
-            }
-            (Some(name), None) => {
-                let key = ObjectKey {
-                    kind: Kind::TriggerTemplate,
-                    namespace: parts.namespace.to_owned(),
-                    name: name.clone(),
-                };
-                let Some(object) = self.objects.templates.get(&key) else {
-                    let message = format!("there is no {key}");
-                    problems.push(origin.error(&format!("{here}/ref"), message));
-                    return (nothing, (Arc::clone(origin), here));
-                };
-                let source = template_source(&object.value);
-                (source, (Arc::clone(&object.origin), "/spec".into()))
-            }
-            _ => {
-                let message = "a template is a `ref` or a `spec`, one of the two";
-                problems.push(origin.error(&here, message));
-                (nothing, (Arc::clone(origin), here))
-            }
-        }
-    }
-}
-
-/// The parameters that a binding gives.
-pub(super) fn binding_params(binding: &TriggerBinding) -> Vec<BindingParam> {
-    let params = binding.spec.params.iter();
-    params
-        .map(|param| BindingParam {
-            name: param.name.clone(),
-            value: param.value.clone(),
-        })
-        .collect()
-}
-
-/// What there is to render from a template.
-pub(super) fn template_source(template: &TriggerTemplate) -> TemplateSource {
-    let annotations = &template.metadata.annotations;
-    TemplateSource {
-        params: template.spec.params.clone(),
-        resourcetemplates: template.spec.resourcetemplates.clone(),
-        old_escape_quotes: annotations.contains_key(OLD_ESCAPE_QUOTES.key),
-    }
-}
-
-fn binding_key(binding: &Binding, namespace: &str) -> Result<ObjectKey, String> {
-    let (kind, namespace) = match binding.kind.as_str() {
-        "" | "TriggerBinding" => (Kind::TriggerBinding, namespace),
-        "ClusterTriggerBinding" => (Kind::ClusterTriggerBinding, ""),
-        other => {
-            return Err(format!(
-                "a binding's kind is TriggerBinding or ClusterTriggerBinding, not `{other}`"
-            ));
-        }
-    };
-    Ok(ObjectKey {
-        kind,
-        namespace: namespace.to_owned(),
-        name: binding.reference.clone(),
-    })
-}
-
-fn interceptors(parts: &Parts<'_>, problems: &mut Vec<Diagnostic>) -> Vec<InterceptorSource> {
-    let (origin, base) = &parts.place;
-    let mut sources = Vec::with_capacity(parts.interceptors.len());
-    for (index, interceptor) in parts.interceptors.iter().enumerate() {
-        let here = format!("{base}/interceptors/{index}");
-        let noted = problems.len();
-        if interceptor.webhook.is_some() {
-            let message = "webhook interceptors are not supported by this version";
-            problems.push(origin.error(&format!("{here}/webhook"), message));
-        } else if interceptor.reference.name.is_empty() {
-            problems.push(origin.error(&here, "the interceptor has no `ref.name`"));
-        } else if !["", "ClusterInterceptor"].contains(&interceptor.reference.kind.as_str()) {
-            let message = format!(
-                "interceptors of kind `{}` are not supported by this version",
-                interceptor.reference.kind
-            );
-            problems.push(origin.error(&format!("{here}/ref/kind"), message));
-        }
-        sources.push(InterceptorSource {
-            name: interceptor.name.clone().unwrap_or_default(),
-            // Without one it is not looked at any further.
-            kind: match problems.len() == noted {
-                true => interceptor.reference.name.clone(),
-                false => String::new(),
-            },
-            params: interceptor.params.clone(),
-        });
-    }
-    sources
 }

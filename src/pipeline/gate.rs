@@ -9,7 +9,7 @@ use crate::catalog::Listener;
 use crate::journal::{Journal, JournalError, Quotas};
 use crate::model::ids::TriggerId;
 
-use super::judge::{Accepted, Held};
+use super::accepted::{Accepted, Held};
 
 /// What became of an event that had waited for its verification.
 pub struct Settled {
