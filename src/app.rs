@@ -37,7 +37,7 @@ use servers::Servers;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How long the journal may take to close.
-const CLOSING: Duration = Duration::from_secs(4);
+const CLOSING: Duration = Duration::from_secs(3);
 
 /// A running gateway.
 pub struct App {
