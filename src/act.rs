@@ -7,20 +7,31 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::model::annotations::{EVENT_ID, INDEX, TRIGGER};
 use crate::model::manifest::Manifest;
 use crate::model::verdict::Reason;
 
+pub mod cluster;
 pub mod folder;
 mod path;
 pub mod stdout;
 
 /// Something that manifests are given to.
 pub trait Action: Send + Sync {
-    /// Does what the manifest says.
-    fn perform<'a>(&'a self, manifest: &'a Manifest) -> Performing<'a>;
+    /// Does what the manifest says, as `actor`.
+    fn perform<'a>(&'a self, manifest: &'a Manifest, actor: Actor<'a>) -> Performing<'a>;
 
     /// What it is, for people.
     fn describe(&self) -> String;
+}
+
+/// As whom an effect is made: a service account. Files belong to nobody.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub account: &'a str,
 }
 
 /// The future of one effect.
@@ -52,6 +63,26 @@ pub enum ActError {
         /// What came of it.
         source: std::io::Error,
     },
+    /// The cluster does not take it now.
+    #[error("{message}")]
+    Api {
+        /// Why.
+        reason: Reason,
+        /// What the API server says.
+        message: String,
+    },
+}
+
+/// How long it is worth trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It will not work.
+    None,
+    /// Somebody may be about to mend it: a right, a quota or a kind that comes
+    /// a little late.
+    Short,
+    /// It is out of order, and will be mended.
+    Long,
 }
 
 impl ActError {
@@ -61,11 +92,26 @@ impl ActError {
             Self::NameTaken(_) => Reason::NameTaken,
             Self::Invalid(_) => Reason::ManifestInvalid,
             Self::Unavailable { .. } => Reason::SinkUnavailable,
+            Self::Api { reason, .. } => *reason,
         }
     }
 
-    /// Whether it may work another time.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+    /// How long the same effect is worth trying.
+    pub fn patience(&self) -> Patience {
+        match self {
+            Self::NameTaken(_) | Self::Invalid(_) => Patience::None,
+            Self::Unavailable { .. } => Patience::Long,
+            Self::Api { reason, .. } if *reason == Reason::ApiUnavailable => Patience::Long,
+            Self::Api { .. } => Patience::Short,
+        }
     }
+}
+
+/// Whether both were made for the same event by the same place of the same
+/// template.
+fn same_origin(there: &Manifest, wanted: &Manifest) -> bool {
+    [EVENT_ID.key, TRIGGER.key, INDEX.key].iter().all(|key| {
+        let value = wanted.annotation(key);
+        value.is_some() && there.annotation(key) == value
+    })
 }

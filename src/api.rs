@@ -7,6 +7,7 @@
 //! Source of the formats: the `triggers.tekton.dev/v1beta1` API of Tekton
 //! Triggers, and `v1` Secrets of Kubernetes.
 
+pub mod crds;
 pub mod event_listener;
 pub mod meta;
 pub mod secret;
@@ -19,3 +20,6 @@ pub const TRIGGERS_V1BETA1: &str = "triggers.tekton.dev/v1beta1";
 
 /// Group of Tekton Triggers' kinds.
 pub const TRIGGERS_GROUP: &str = "triggers.tekton.dev";
+
+/// Their version that is read.
+pub const TRIGGERS_VERSION: &str = "v1beta1";

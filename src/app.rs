@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::act::Action;
+use crate::act::cluster::Cluster;
 use crate::act::folder::Folder;
 use crate::act::stdout::Stdout;
 use crate::catalog::{Catalog, Loader};
@@ -21,15 +23,17 @@ use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, Quota, Quotas};
 use crate::pipeline::Gate;
-use crate::secrets::{SecretSet, SecretStore};
+use crate::secrets::{SecretName, SecretSet, SecretStore};
 use crate::telemetry::Metrics;
 use crate::worker::{self, Worker};
 
+mod client;
+mod cluster;
 mod reload;
 mod servers;
 
-use reload::Reloader;
 pub use reload::Triggers;
+use reload::{Installer, Reloader};
 use servers::Servers;
 
 /// How long the ports for people and probes may take to answer what they have
@@ -81,16 +85,36 @@ impl App {
     /// Starts a gateway. When this returns, it listens.
     pub async fn start(config: Config, triggers: Triggers) -> anyhow::Result<Self> {
         config.check()?;
-        let shared = Shared::open(&config).await?;
-        let action: Arc<dyn Action> = match config.sink()? {
-            Sink::Folder(path) => Arc::new(Folder::new(path)),
-            Sink::Stdout => Arc::new(Stdout),
+        let from_cluster = matches!(triggers, Triggers::Cluster);
+        let sink = config.sink()?;
+        let client = match from_cluster || sink == Sink::Cluster {
+            true => Some(client::connect(&config).await?),
+            false => None,
+        };
+        let (shared, demands) = Shared::open(&config, from_cluster).await?;
+        let action: Arc<dyn Action> = match (sink, &client) {
+            (Sink::Folder(path), _) => Arc::new(Folder::new(path)),
+            (Sink::Cluster, Some(client)) => Arc::new(Cluster::new(client.clone())),
+            (Sink::Stdout | Sink::Cluster, _) => Arc::new(Stdout),
         };
         let sink = action.describe();
         let (worker, queue) = shared.worker(&config, action);
-        let mut reloader = shared.reloader(&config, triggers);
-        let watch = reloader.watch()?;
-        reloader.reload();
+        let (stop, rest) = (Stop::default(), TaskTracker::new());
+        match client.filter(|_| from_cluster) {
+            Some(client) => {
+                let installer = shared.installer(&config);
+                let claim = config.kube.claim;
+                let reloader =
+                    cluster::Reloader::new(client, claim, demands, installer, &rest, &stop.rest);
+                rest.spawn(reloader.run(stop.rest.clone()));
+            }
+            None => {
+                let mut reloader = shared.reloader(&config, triggers);
+                let watch = reloader.watch()?;
+                reloader.reload();
+                rest.spawn(reloader.run(watch, stop.rest.clone()));
+            }
+        }
         let admitting = TaskTracker::new();
         let ingress = shared.ingress(&config, &worker, &admitting);
         let admin = Admin {
@@ -101,10 +125,8 @@ impl App {
         let servers =
             Servers::bind(&config, router(ingress), admin, health, &shared.metrics).await?;
         let [ingress, admin, probe] = servers.addresses()?;
-        let (stop, rest) = (Stop::default(), TaskTracker::new());
         rest.spawn(servers.admin.run(stop.rest.clone()));
         rest.spawn(servers.probe.run(stop.rest.clone()));
-        rest.spawn(reloader.run(watch, stop.rest.clone()));
         let serving = spawn(servers.ingress.run(stop.ingress.clone()));
         let token = stop.worker.clone();
         let working = spawn(async move { worker.run(queue, token).await });
@@ -159,7 +181,11 @@ impl App {
 }
 
 impl Shared {
-    async fn open(config: &Config) -> anyhow::Result<Self> {
+    /// Also gives what asks for secrets, where those are read by name.
+    async fn open(
+        config: &Config,
+        secrets_by_name: bool,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<SecretName>)> {
         let path = config.journal_path()?;
         let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
         let journal: Arc<dyn Journal> = Arc::new(opened?);
@@ -175,14 +201,19 @@ impl Shared {
             },
         };
         let metrics = Arc::new(Metrics::default());
-        Ok(Self {
+        let (secrets, demands) = match secrets_by_name {
+            true => SecretStore::by_name(),
+            false => (SecretStore::new(), mpsc::channel(1).1),
+        };
+        let shared = Self {
             gate: Arc::new(Gate::new(Arc::clone(&journal), quotas)),
             health: Health::new(Arc::clone(&journal), Arc::clone(&metrics)),
             catalog: Arc::new(Catalog::new(config.limits.deleted_after)),
-            secrets: SecretStore::new(),
+            secrets,
             metrics,
             journal,
-        })
+        };
+        Ok((shared, demands))
     }
 
     fn worker(&self, config: &Config, action: Arc<dyn Action>) -> (Arc<Worker>, worker::Queue) {
@@ -222,9 +253,15 @@ impl Shared {
         Reloader {
             triggers,
             secret_dirs: config.secret_dirs.clone(),
-            default_listener: config.default_listener.clone(),
             loader: Loader::default(),
             last: SecretSet::default(),
+            installer: self.installer(config),
+        }
+    }
+
+    fn installer(&self, config: &Config) -> Installer {
+        Installer {
+            default_listener: config.default_listener.clone(),
             catalog: Arc::clone(&self.catalog),
             secrets: Arc::clone(&self.secrets),
             health: Arc::clone(&self.health),

@@ -14,20 +14,25 @@ use tokio::sync::watch;
 
 use crate::model::ids::{ListenerId, TriggerId};
 
+pub mod cluster;
 mod compile;
 mod decode;
 pub mod diagnostic;
 pub mod files;
+pub mod guard;
 mod load;
 pub mod objects;
+mod permits;
 mod resolve;
 mod snapshot;
 mod source;
+pub mod watch_cluster;
 pub mod watch_files;
 mod yaml;
 
 pub use compile::{Broken, Trigger, recompile};
 pub use load::{Loaded, Loader, SourceFile};
+pub use permits::{Crossing, Permits};
 pub use snapshot::{Entry, Listener, Snapshot};
 pub use source::{InterceptorSource, TriggerSource};
 
@@ -85,6 +90,11 @@ impl Catalog {
             let at = Instant::now();
             gone.extend(missing.take(room).map(|id| (id, at)));
         }
+        self.changed.send_modify(|generation| *generation += 1);
+    }
+
+    /// Tells that secrets have changed.
+    pub fn secrets_changed(&self) {
         self.changed.send_modify(|generation| *generation += 1);
     }
 

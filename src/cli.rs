@@ -10,6 +10,10 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::act::stdout::document;
+use crate::api::crds::definitions;
+use crate::model::manifest::Manifest;
+
 mod check;
 mod evaluate;
 mod gateway;
@@ -47,6 +51,8 @@ enum Verb {
     Check(check::CheckArgs),
     /// Sign a recorded request anew and send it
     Send(send::SendArgs),
+    /// Print the CustomResourceDefinitions for a cluster without Tekton's own
+    Crds,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -75,12 +81,23 @@ pub fn main() -> ExitCode {
         Verb::Bind(args) => evaluate::bind(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Send(args) => send::send(args),
+        Verb::Crds => crds(),
         Verb::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "tripline", &mut std::io::stdout());
             ExitCode::SUCCESS
         }
     }
+}
+
+fn crds() -> ExitCode {
+    for definition in definitions() {
+        match document(&Manifest(definition)) {
+            Ok(text) => print(&text),
+            Err(error) => return fail(&error.into(), 1),
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 /// Trigger files, as several verbs take them.

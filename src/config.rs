@@ -19,10 +19,15 @@ use crate::telemetry;
 mod sections;
 
 use sections::span;
-pub use sections::{AdminConfig, DrainConfig, IngressConfig, LimitsConfig, LogConfig, ProbeConfig};
+pub use sections::{
+    AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, ProbeConfig,
+};
 
 /// Where settings are read from when nobody names a file.
 const DEFAULT_FILE: &str = "tripline.yaml";
+
+/// Where objects go when nobody says.
+const DEFAULT_SINK: &str = "out";
 
 /// Triggers that are read when nobody names any.
 const DEFAULT_TRIGGERS: [&str; 3] = ["bindings", "templates", "deploy/quickstart"];
@@ -46,13 +51,16 @@ pub struct Config {
     /// `sqlite:PATH`; the file `journal.db` in the data folder where it is
     /// empty.
     pub journal: String,
-    /// Where objects go: `dir:PATH` or `stdout`.
+    /// Where objects go: `dir:PATH`, `stdout` or `kube`. Empty: into the cluster
+    /// where triggers come from there, else `dir:out`.
     pub sink: String,
     /// `namespace/name` of the listener under `/`.
     pub default_listener: Option<String>,
     /// How long a delivery is kept that ended well or was cancelled.
     #[serde(deserialize_with = "span")]
     pub retention: Duration,
+    /// The cluster.
+    pub kube: KubeConfig,
     /// The bounds.
     pub limits: LimitsConfig,
     /// How it stops.
@@ -71,9 +79,10 @@ impl Default for Config {
             probe: ProbeConfig::default(),
             data: ".tripline".into(),
             journal: String::new(),
-            sink: "dir:out".into(),
+            sink: String::new(),
             default_listener: None,
             retention: Duration::from_secs(7 * 24 * 60 * 60),
+            kube: KubeConfig::default(),
             limits: LimitsConfig::default(),
             drain: DrainConfig::default(),
             log: LogConfig::default(),
@@ -104,6 +113,8 @@ pub enum Sink {
     Folder(PathBuf),
     /// Standard output.
     Stdout,
+    /// Objects in the cluster.
+    Cluster,
 }
 
 impl Config {
@@ -232,11 +243,14 @@ impl Config {
     pub fn sink(&self) -> Result<Sink, ConfigError> {
         match self.sink.split_once(':') {
             None if self.sink == "stdout" => Ok(Sink::Stdout),
+            None if self.sink == "kube" => Ok(Sink::Cluster),
+            None if self.sink.is_empty() && self.kube.enabled => Ok(Sink::Cluster),
+            None if self.sink.is_empty() => Ok(Sink::Folder(DEFAULT_SINK.into())),
             Some(("dir", path)) if !path.is_empty() => Ok(Sink::Folder(path.into())),
             _ => Err(ConfigError::Invalid {
                 key: "sink",
                 message: format!(
-                    "`{}` is no sink of this version; write dir:PATH or stdout",
+                    "`{}` is no sink of this version; write dir:PATH, stdout or kube",
                     self.sink
                 ),
             }),

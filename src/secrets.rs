@@ -11,11 +11,19 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use data_encoding::BASE64;
+use tokio::sync::mpsc;
 
 use crate::catalog::diagnostic::Diagnostic;
 use crate::catalog::objects::Objects;
 use crate::model::problem::pointer_token;
 use crate::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
+
+mod cluster;
+
+pub use cluster::{Told, Watches};
+
+/// Secrets that may be asked for at once.
+const DEMANDS: usize = 256;
 
 /// Largest file that is taken for a secret: the API server's own limit.
 const SECRET_BYTES: u64 = 1024 * 1024;
@@ -23,18 +31,35 @@ const SECRET_BYTES: u64 = 1024 * 1024;
 /// Namespace of a folder's secrets that stand in no folder of their own.
 const DEFAULT_NAMESPACE: &str = "default";
 
-type Values = HashMap<(String, String), HashMap<String, SecretValue>>;
+/// Namespace and name of a Secret.
+pub type SecretName = (String, String);
+
+type Values = HashMap<SecretName, HashMap<String, SecretValue>>;
 
 /// The secrets that are known, replaced as a whole when they change.
 #[derive(Default)]
 pub struct SecretStore {
     values: ArcSwapOption<Values>,
+    /// Whom to ask for a Secret that nobody has looked up yet, where secrets
+    /// are read by name only.
+    demand: Option<mpsc::Sender<SecretName>>,
 }
 
 impl SecretStore {
     /// A store that has not been read yet.
     pub fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// A store of secrets that are read by name. One that nobody has read is
+    /// not known to be missing: it is asked for through the channel.
+    pub fn by_name() -> (Arc<Self>, mpsc::Receiver<SecretName>) {
+        let (demand, demands) = mpsc::channel(DEMANDS);
+        let store = Self {
+            values: ArcSwapOption::default(),
+            demand: Some(demand),
+        };
+        (Arc::new(store), demands)
     }
 
     /// Takes over a new state.
@@ -49,9 +74,16 @@ impl Secrets for SecretStore {
         let Some(values) = values.as_ref() else {
             return SecretLookup::NotSynced;
         };
-        match values.get(&(at.namespace.clone(), at.name.clone())) {
-            None => SecretLookup::NoSecret,
-            Some(keys) => match keys.get(&at.key) {
+        let name = (at.namespace.clone(), at.name.clone());
+        match (values.get(&name), &self.demand) {
+            (None, None) => SecretLookup::NoSecret,
+            (None, Some(demand)) => {
+                // Where too many are asked for, the next event asks again.
+                let _ = demand.try_send(name);
+                SecretLookup::NotSynced
+            }
+            (Some(keys), Some(_)) if keys.is_empty() => SecretLookup::NoSecret,
+            (Some(keys), _) => match keys.get(&at.key) {
                 None => SecretLookup::NoKey,
                 Some(value) => SecretLookup::Found(value.clone()),
             },
@@ -66,6 +98,17 @@ pub struct SecretSet {
 }
 
 impl SecretSet {
+    /// Takes over what is known of one Secret; no keys at all where there is
+    /// none.
+    pub fn put(&mut self, name: SecretName, keys: HashMap<String, SecretValue>) {
+        self.values.insert(name, keys);
+    }
+
+    /// Forgets what is known of a Secret.
+    pub fn forget(&mut self, name: &SecretName) {
+        self.values.remove(name);
+    }
+
     /// Adds the Secret manifests of a configuration, and says what is wrong
     /// with them. What is wrong keeps the value that it has in `last`.
     pub fn add_objects(&mut self, objects: &Objects, last: &Self) -> Vec<Diagnostic> {

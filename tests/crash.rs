@@ -19,6 +19,7 @@ pub(crate) fn tests() -> Vec<Test> {
             needs: Some(Program {
                 name: "strace",
                 how_to_get_it: "apt-get install strace",
+                folder: None,
             }),
             run: trace::each_202_follows_its_sync,
         },

@@ -11,18 +11,26 @@
     reason = "a test may panic, print and look at the clock"
 )]
 
+use std::path::PathBuf;
+
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
+mod cluster;
 mod crash;
 
 /// A program that a test needs.
 struct Program {
     name: &'static str,
     how_to_get_it: &'static str,
+    /// The folder that it is in, where that is not on the path.
+    folder: Option<fn() -> Option<PathBuf>>,
 }
 
 impl Program {
     fn is_here(&self) -> bool {
+        if let Some(folder) = self.folder {
+            return folder().is_some_and(|folder| folder.join(self.name).is_file());
+        }
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path).any(|folder| folder.join(self.name).is_file())
     }
@@ -38,8 +46,10 @@ struct Test {
 fn main() {
     let arguments = Arguments::from_args();
     let required = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    let trials = crash::tests().into_iter().map(|test| trial(test, required));
+    let tests = crash::tests().into_iter().chain(cluster::tests());
+    let trials = tests.map(|test| trial(test, required));
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials.collect());
+    cluster::shut_down();
     conclusion.exit();
 }
 
@@ -50,6 +60,7 @@ fn trial(test: Test, required: bool) -> Trial {
         Some(Program {
             name,
             how_to_get_it,
+            ..
         }) => {
             let message = format!("{} needs {name}: {how_to_get_it}", test.name);
             if required {

@@ -11,11 +11,10 @@ use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::model::annotations::{EVENT_ID, INDEX, TRIGGER};
 use crate::model::manifest::Manifest;
 
 use super::path::ObjectPath;
-use super::{ActError, Action, Effect, Performing};
+use super::{ActError, Action, Actor, Effect, Performing, same_origin};
 
 /// Longest name of a file, as most filesystems have it.
 const FILE_NAME_BYTES: usize = 255;
@@ -74,7 +73,7 @@ impl Folder {
 }
 
 impl Action for Folder {
-    fn perform<'a>(&'a self, manifest: &'a Manifest) -> Performing<'a> {
+    fn perform<'a>(&'a self, manifest: &'a Manifest, _: Actor<'a>) -> Performing<'a> {
         let (folder, manifest) = (self.clone(), manifest.clone());
         Box::pin(async move {
             let written = tokio::task::spawn_blocking(move || folder.write(&manifest)).await;
@@ -150,20 +149,17 @@ fn read(path: &Path) -> io::Result<Option<Manifest>> {
     Ok(parsed.ok().map(Manifest))
 }
 
-/// Whether both were made for the same event by the same place of the same
-/// template.
-fn same_origin(there: &Manifest, wanted: &Manifest) -> bool {
-    [EVENT_ID.key, TRIGGER.key, INDEX.key].iter().all(|key| {
-        let value = wanted.annotation(key);
-        value.is_some() && there.annotation(key) == value
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::act::Patience;
+
+    const NOBODY: Actor<'_> = Actor {
+        namespace: "ci",
+        account: "default",
+    };
 
     fn manifest(event: &str, data: &str) -> Manifest {
         Manifest(json!({
@@ -193,7 +189,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::new(root.path().join("out"));
         let wanted = manifest("1", "no\n: [}\t\u{1F680}");
-        let effect = folder.perform(&wanted).await.unwrap();
+        let effect = folder.perform(&wanted, NOBODY).await.unwrap();
         assert!(
             matches!(&effect, Effect::Created(path) if path.ends_with("out/ci/ConfigMap/a.yaml"))
         );
@@ -206,8 +202,14 @@ mod tests {
     async fn the_same_object_again_is_there_already() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::new(root.path().into());
-        folder.perform(&manifest("1", "first")).await.unwrap();
-        let again = folder.perform(&manifest("1", "first")).await.unwrap();
+        folder
+            .perform(&manifest("1", "first"), NOBODY)
+            .await
+            .unwrap();
+        let again = folder
+            .perform(&manifest("1", "first"), NOBODY)
+            .await
+            .unwrap();
         assert!(matches!(again, Effect::AlreadyThere(_)));
         assert_eq!(files(root.path()), ["a.yaml"]);
     }
@@ -216,8 +218,14 @@ mod tests {
     async fn a_name_that_another_event_has_is_taken_and_left_alone() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::new(root.path().into());
-        folder.perform(&manifest("1", "first")).await.unwrap();
-        let error = folder.perform(&manifest("2", "second")).await.unwrap_err();
+        folder
+            .perform(&manifest("1", "first"), NOBODY)
+            .await
+            .unwrap();
+        let error = folder
+            .perform(&manifest("2", "second"), NOBODY)
+            .await
+            .unwrap_err();
         assert!(matches!(error, ActError::NameTaken(_)));
         let there = read(&root.path().join("ci/ConfigMap/a.yaml")).unwrap();
         assert_eq!(there, Some(manifest("1", "first")));
@@ -230,21 +238,21 @@ mod tests {
         let folder = Folder::new(root.path().into());
         let wanted = manifest("1", "x");
         let path = folder.path_of(&wanted).unwrap();
-        folder.perform(&wanted).await.unwrap();
+        folder.perform(&wanted, NOBODY).await.unwrap();
         // As a process leaves it that ends between writing and linking.
         let text = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         let digest = HEXLOWER.encode(&Sha256::digest(&text)[..8]);
         let left = path.with_file_name(format!(".{digest}.part"));
         fs::write(left, "half").unwrap();
-        folder.perform(&wanted).await.unwrap();
+        folder.perform(&wanted, NOBODY).await.unwrap();
         assert_eq!(fs::read(&path).unwrap(), text);
         assert_eq!(files(root.path()), ["a.yaml"]);
         // Or between linking and removing: what is there already stays.
         let left = path.with_file_name(format!(".{digest}.part"));
         fs::hard_link(&path, &left).unwrap();
         let open = File::open(&path).unwrap();
-        folder.perform(&wanted).await.unwrap();
+        folder.perform(&wanted, NOBODY).await.unwrap();
         assert_eq!(open.metadata().unwrap().len(), text.len() as u64);
         assert_eq!(files(root.path()), ["a.yaml"]);
     }
@@ -257,7 +265,10 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         for bytes in [&b"\xff\xfe"[..], b"{", b"- 1"] {
             fs::write(&path, bytes).unwrap();
-            let error = folder.perform(&manifest("1", "x")).await.unwrap_err();
+            let error = folder
+                .perform(&manifest("1", "x"), NOBODY)
+                .await
+                .unwrap_err();
             assert!(matches!(error, ActError::NameTaken(_)), "{error}");
         }
     }
@@ -269,9 +280,13 @@ mod tests {
         for (length, fits) in [(250, true), (251, false), (253, false)] {
             let mut wanted = manifest("1", "x");
             wanted.0["metadata"]["name"] = "n".repeat(length).into();
-            let performed = folder.perform(&wanted).await;
+            let performed = folder.perform(&wanted, NOBODY).await;
             assert_eq!(performed.is_ok(), fits, "{length}: {performed:?}");
-            assert!(performed.err().is_none_or(|error| !error.may_pass()));
+            assert!(
+                performed
+                    .err()
+                    .is_none_or(|error| error.patience() == Patience::None)
+            );
         }
     }
 
@@ -281,9 +296,9 @@ mod tests {
         let file = root.path().join("file");
         fs::write(&file, "").unwrap();
         let error = Folder::new(file)
-            .perform(&manifest("1", "x"))
+            .perform(&manifest("1", "x"), NOBODY)
             .await
             .unwrap_err();
-        assert!(error.may_pass(), "{error}");
+        assert!(error.patience() == Patience::Long, "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::model::manifest::Manifest;
 
 use super::path::ObjectPath;
-use super::{ActError, Action, Effect, Performing};
+use super::{ActError, Action, Actor, Effect, Performing};
 
 /// Standard output. After a crash an object may be printed a second time:
 /// nobody can tell what was read.
@@ -13,7 +13,7 @@ use super::{ActError, Action, Effect, Performing};
 pub struct Stdout;
 
 impl Action for Stdout {
-    fn perform<'a>(&'a self, manifest: &'a Manifest) -> Performing<'a> {
+    fn perform<'a>(&'a self, manifest: &'a Manifest, _: Actor<'a>) -> Performing<'a> {
         Box::pin(async move {
             let path = ObjectPath::of(manifest)?;
             let shown = format!("{}/{}/{}", path.namespace, path.kind, path.name);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::diagnostic::Severity;
+use crate::catalog::diagnostic::{Diagnostic, Severity};
 use crate::catalog::watch_files::{Watch, Watched};
 use crate::catalog::{Catalog, Loader, Snapshot, SourceFile, files};
 use crate::console::Health;
@@ -23,16 +23,23 @@ pub enum Triggers {
     Paths(Vec<PathBuf>),
     /// Files inside the binary.
     Shipped(Vec<SourceFile>),
+    /// Objects of a cluster, watched.
+    Cluster,
 }
 
 /// What is read again when something changes.
 pub(super) struct Reloader {
     pub triggers: Triggers,
     pub secret_dirs: Vec<PathBuf>,
-    pub default_listener: Option<String>,
     pub loader: Loader,
     /// The secrets that were read last.
     pub last: SecretSet,
+    pub installer: Installer,
+}
+
+/// Puts a configuration in force, wherever it comes from.
+pub(super) struct Installer {
+    pub default_listener: Option<String>,
     pub catalog: Arc<Catalog>,
     pub secrets: Arc<SecretStore>,
     pub health: Arc<Health>,
@@ -40,12 +47,19 @@ pub(super) struct Reloader {
 }
 
 /// Something that is wrong, for people.
-struct Mistake {
+pub(super) struct Mistake {
     text: String,
     is_error: bool,
 }
 
 impl Mistake {
+    pub(super) fn of(diagnostic: &Diagnostic) -> Self {
+        Self {
+            text: diagnostic.to_string(),
+            is_error: diagnostic.severity == Severity::Error,
+        }
+    }
+
     fn error(text: impl ToString) -> Self {
         Self {
             text: text.to_string(),
@@ -77,7 +91,7 @@ impl Reloader {
     fn trigger_paths(&self) -> &[PathBuf] {
         match &self.triggers {
             Triggers::Paths(paths) => paths,
-            Triggers::Shipped(_) => &[],
+            Triggers::Shipped(_) | Triggers::Cluster => &[],
         }
     }
 
@@ -88,45 +102,20 @@ impl Reloader {
         let files = match &self.triggers {
             Triggers::Paths(paths) => files::read(paths),
             Triggers::Shipped(files) => files.clone().into(),
+            Triggers::Cluster => Vec::new().into(),
         };
         let loaded = self.loader.load(&files);
         let mut secrets = SecretSet::default();
         let mut diagnostics = loaded.diagnostics;
         diagnostics.extend(secrets.add_objects(&loaded.objects, &self.last));
-        let mut mistakes: Vec<Mistake> = diagnostics
-            .iter()
-            .map(|diagnostic| Mistake {
-                text: diagnostic.to_string(),
-                is_error: diagnostic.severity == Severity::Error,
-            })
-            .collect();
+        let mut mistakes: Vec<Mistake> = diagnostics.iter().map(Mistake::of).collect();
         for folder in &self.secret_dirs {
             let errors = secrets.add_folder(folder, &self.last);
             mistakes.extend(errors.iter().map(Mistake::error));
         }
-        mistakes.extend(self.default_listener_missing(&loaded.snapshot));
         self.last = secrets.clone();
-        self.secrets.replace(secrets);
-        let listeners = loaded.snapshot.listeners().count();
-        let triggers = loaded.snapshot.listeners().map(|l| l.triggers.len()).sum();
-        let texts = mistakes.iter().map(|mistake| mistake.text.clone());
-        self.catalog.replace(loaded.snapshot, texts.collect());
-        for Mistake { text, is_error } in &mistakes {
-            let (diagnostic, is_error) = (text.as_str(), *is_error);
-            let mistake = ConfigMistake {
-                diagnostic,
-                is_error,
-            };
-            mistake.emit(&self.metrics);
-        }
-        let loaded = ConfigLoaded {
-            listeners,
-            triggers,
-            errors: mistakes.iter().filter(|mistake| mistake.is_error).count(),
-            warnings: mistakes.iter().filter(|mistake| !mistake.is_error).count(),
-            took: began.elapsed(),
-        };
-        loaded.emit(&self.metrics);
+        self.installer.secrets.replace(secrets);
+        self.installer.install(loaded.snapshot, mistakes, began);
         // A single file is like a single object; where a whole folder cannot
         // be read, nobody can say what this gateway is for.
         let paths = self.trigger_paths();
@@ -135,15 +124,8 @@ impl Reloader {
             .iter()
             .any(|path| paths.contains(path) || path.is_dir())
         {
-            self.health.loaded();
+            self.installer.health.loaded();
         }
-    }
-
-    fn default_listener_missing(&self, snapshot: &Snapshot) -> Option<Mistake> {
-        let path = self.default_listener.as_deref()?;
-        let missing = snapshot.listener(path).is_none();
-        missing
-            .then(|| Mistake::error(format!("defaultListener: there is no EventListener {path}")))
     }
 
     /// Reloads on every change, and on SIGHUP, until `stop`.
@@ -166,10 +148,11 @@ impl Reloader {
             }
             let reloaded = tokio::task::spawn_blocking(move || {
                 if let Some(Err(error)) = watch.as_mut().map(Watch::renew) {
-                    self.failed(&format!("the trigger files cannot be watched: {error}"));
+                    self.installer
+                        .failed(&format!("the trigger files cannot be watched: {error}"));
                 }
                 if std::panic::catch_unwind(AssertUnwindSafe(|| self.reload())).is_err() {
-                    self.failed("reading the configuration panicked");
+                    self.installer.failed("reading the configuration panicked");
                 }
                 (self, watch)
             });
@@ -179,8 +162,47 @@ impl Reloader {
             }
         }
     }
+}
 
-    fn failed(&self, message: &str) {
+impl Installer {
+    /// Puts a snapshot in force and tells what is wrong with it.
+    pub(super) fn install(
+        &self,
+        snapshot: Arc<Snapshot>,
+        mut mistakes: Vec<Mistake>,
+        began: Instant,
+    ) {
+        mistakes.extend(self.default_listener_missing(&snapshot));
+        let listeners = snapshot.listeners().count();
+        let triggers = snapshot.listeners().map(|l| l.triggers.len()).sum();
+        let texts = mistakes.iter().map(|mistake| mistake.text.clone());
+        self.catalog.replace(snapshot, texts.collect());
+        for Mistake { text, is_error } in &mistakes {
+            let (diagnostic, is_error) = (text.as_str(), *is_error);
+            let mistake = ConfigMistake {
+                diagnostic,
+                is_error,
+            };
+            mistake.emit(&self.metrics);
+        }
+        let loaded = ConfigLoaded {
+            listeners,
+            triggers,
+            errors: mistakes.iter().filter(|mistake| mistake.is_error).count(),
+            warnings: mistakes.iter().filter(|mistake| !mistake.is_error).count(),
+            took: began.elapsed(),
+        };
+        loaded.emit(&self.metrics);
+    }
+
+    fn default_listener_missing(&self, snapshot: &Snapshot) -> Option<Mistake> {
+        let path = self.default_listener.as_deref()?;
+        let missing = snapshot.listener(path).is_none();
+        missing
+            .then(|| Mistake::error(format!("defaultListener: there is no EventListener {path}")))
+    }
+
+    pub(super) fn failed(&self, message: &str) {
         ConfigFailed { message }.emit(&self.metrics);
     }
 }

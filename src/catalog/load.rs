@@ -11,6 +11,7 @@ use super::compile::{self, Trigger};
 use super::diagnostic::Diagnostic;
 use super::files::ReadFiles;
 use super::objects::{Kind, Object, ObjectKey, Objects, Store};
+use super::permits::Permits;
 use super::resolve::{self, TriggerPlan};
 use super::snapshot::{Entry, Listener, Snapshot};
 
@@ -44,23 +45,56 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Loads what the files hold now.
+    /// Loads what the files hold now. What is bad keeps its last good version.
     pub fn load(&mut self, read: &ReadFiles) -> Loaded {
         let mut diagnostics = read.diagnostics.clone();
         let (objects, is_incomplete) = self.read(read, &mut diagnostics);
+        let loaded = self.compile(
+            objects,
+            is_incomplete,
+            diagnostics,
+            &Permits::Everything,
+            true,
+        );
+        self.objects = Arc::clone(&loaded.objects);
+        loaded
+    }
+
+    /// Loads what a cluster has now. Whoever can write there has looser ways
+    /// to keep an old trigger: what is bad is not in force, and its events
+    /// wait. A listener takes triggers of other namespaces with `permits`.
+    pub fn load_cluster(
+        &mut self,
+        objects: Objects,
+        is_incomplete: bool,
+        diagnostics: Vec<Diagnostic>,
+        permits: &Permits,
+    ) -> Loaded {
+        self.compile(objects, is_incomplete, diagnostics, permits, false)
+    }
+
+    fn compile(
+        &mut self,
+        objects: Objects,
+        is_incomplete: bool,
+        mut diagnostics: Vec<Diagnostic>,
+        permits: &Permits,
+        keeps_last_good: bool,
+    ) -> Loaded {
         let objects = Arc::new(objects);
         let mut listeners = Vec::new();
         let mut ready = HashMap::new();
         let (mut reached, mut used) = (HashSet::new(), HashSet::new());
         for object in objects.listeners.values() {
-            let plan = resolve::listener(object, &objects);
+            let plan = resolve::listener(object, &objects, permits);
+            diagnostics.extend(plan.problems);
             let listener = plan.id.to_string();
             let entries = plan.triggers.into_iter().map(|trigger| {
                 reached.insert(trigger.source.id.clone());
                 used.extend(trigger.places.origins());
                 let key = (listener.clone(), trigger.source.id.clone());
                 let previous = self.triggers.get(&key);
-                let entry = entry(trigger, previous, &mut diagnostics);
+                let entry = entry(trigger, previous, keeps_last_good, &mut diagnostics);
                 if let Entry::Ready(trigger) = &entry {
                     ready.insert(key, Arc::clone(trigger));
                 }
@@ -92,7 +126,6 @@ impl Loader {
             diagnostics.extend(compile::compile(plan).diagnostics);
         }
         diagnostics.extend(compile::check_alone(&objects, &used));
-        self.objects = Arc::clone(&objects);
         self.triggers = ready;
         // A binding that two triggers use is wrong once.
         let mut seen = HashSet::new();
@@ -164,6 +197,7 @@ fn keep_last_good<T: Clone>(
 fn entry(
     plan: TriggerPlan,
     previous: Option<&Arc<Trigger>>,
+    keeps_last_good: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Entry {
     if let Some(previous) = previous
@@ -177,7 +211,7 @@ fn entry(
     diagnostics.extend(compiled.diagnostics);
     match (compiled.trigger, previous) {
         (Ok(trigger), _) => Entry::Ready(trigger),
-        (Err(_), Some(previous)) => Entry::Ready(Arc::clone(previous)),
-        (Err(broken), None) => Entry::Broken(Arc::new(broken)),
+        (Err(_), Some(previous)) if keeps_last_good => Entry::Ready(Arc::clone(previous)),
+        (Err(broken), _) => Entry::Broken(Arc::new(broken)),
     }
 }

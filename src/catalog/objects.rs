@@ -29,15 +29,6 @@ pub use key::{Kind, ObjectKey};
 /// Namespace of objects from files that name none.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// The kinds of Tekton Triggers that say what is triggered.
-const KINDS: [&str; 5] = [
-    "EventListener",
-    "Trigger",
-    "TriggerTemplate",
-    "TriggerBinding",
-    "ClusterTriggerBinding",
-];
-
 /// One object and where it came from.
 #[derive(Clone, Debug)]
 pub struct Object<T> {
@@ -51,13 +42,14 @@ pub struct Object<T> {
 #[derive(Debug)]
 pub struct Origin {
     file: String,
-    text: Arc<DocumentText>,
+    /// Where places can be looked up; nothing for an object of a cluster.
+    text: Option<Arc<DocumentText>>,
     /// Pointer to the object inside its document, where it is an item of a List.
     inside: String,
 }
 
 impl Origin {
-    /// The file.
+    /// The file, or the object where there is none.
     pub fn file(&self) -> &str {
         &self.file
     }
@@ -79,11 +71,16 @@ impl Origin {
         message: impl Into<String>,
     ) -> Diagnostic {
         let pointer = format!("{}{pointer}", self.inside);
+        let message = message.into();
+        let place = self.text.as_ref().map(|text| text.locate(&pointer));
         Diagnostic {
             file: self.file.clone(),
-            place: Some(self.text.locate(&pointer)),
+            place,
             severity,
-            message: message.into(),
+            message: match place {
+                None if !pointer.is_empty() => format!("{pointer}: {message}"),
+                _ => message,
+            },
         }
     }
 }
@@ -161,7 +158,7 @@ impl Objects {
         let origin = |inside: String| {
             Arc::new(Origin {
                 file: file.to_owned(),
-                text: Arc::clone(text),
+                text: Some(Arc::clone(text)),
                 inside,
             })
         };
@@ -191,25 +188,21 @@ impl Objects {
                 return nameless(read, "", format!("the object has no `{field}`"));
             }
         }
-        let kind = match (api_version.as_str(), kind.as_str()) {
-            ("v1", "Secret") => Kind::Secret,
-            (TRIGGERS_V1BETA1, "EventListener") => Kind::EventListener,
-            (TRIGGERS_V1BETA1, "Trigger") => Kind::Trigger,
-            (TRIGGERS_V1BETA1, "TriggerTemplate") => Kind::TriggerTemplate,
-            (TRIGGERS_V1BETA1, "TriggerBinding") => Kind::TriggerBinding,
-            (TRIGGERS_V1BETA1, "ClusterTriggerBinding") => Kind::ClusterTriggerBinding,
-            (other, kind) if group == TRIGGERS_GROUP && KINDS.contains(&kind) => {
+        let kind = match (api_version.as_str(), Kind::parse(&kind)) {
+            ("v1", Some(Kind::Secret)) => Kind::Secret,
+            (TRIGGERS_V1BETA1, Some(kind)) if kind != Kind::Secret => kind,
+            _ if group != TRIGGERS_GROUP => return,
+            (other, Some(_)) => {
                 let message =
                     format!("`{other}` is not read by this version; write {TRIGGERS_V1BETA1}");
                 return nameless(read, "/apiVersion", message);
             }
-            (_, other) if group == TRIGGERS_GROUP => {
+            (_, None) => {
                 let message =
-                    format!("kind `{other}` of {TRIGGERS_GROUP} is not read by this version");
+                    format!("kind `{kind}` of {TRIGGERS_GROUP} is not read by this version");
                 read.diagnostics.push(origin.error("/kind", message));
                 return;
             }
-            _ => return,
         };
         let key = key_of(kind, &value);
         let given = &value["metadata"]["name"];
@@ -239,6 +232,47 @@ impl Objects {
 }
 
 impl Objects {
+    /// Puts an object of a cluster in the place of the one that had its name.
+    pub fn apply(&mut self, value: Value) -> Read {
+        let meta = |key: &str| value["metadata"][key].as_str().unwrap_or_default();
+        let kind = value["kind"].as_str().unwrap_or_default();
+        let names = [meta("namespace"), meta("name")];
+        let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+        let origin = Arc::new(Origin {
+            file: format!("{kind} {}", names.join("/")),
+            text: None,
+            inside: String::new(),
+        });
+        let mut read = Read::default();
+        if let Some(kind) = Kind::parse(kind) {
+            self.remove(&key_of(kind, &value));
+        }
+        self.read_object(value, &origin, &mut read);
+        read
+    }
+
+    /// Takes an object away.
+    pub fn remove(&mut self, key: &ObjectKey) {
+        self.unreadable.remove(key);
+        self.listeners.remove(key);
+        self.triggers.remove(key);
+        self.templates.remove(key);
+        self.bindings.remove(key);
+        self.secrets.remove(key);
+    }
+
+    /// The keys of all objects of a kind, readable or not.
+    pub fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
+        let readable = self
+            .listeners
+            .keys()
+            .chain(self.triggers.keys())
+            .chain(self.templates.keys())
+            .chain(self.bindings.keys());
+        let all = readable.chain(self.unreadable.keys());
+        all.filter(|key| key.kind == kind).cloned().collect()
+    }
+
     /// Whether there is such an object.
     pub(super) fn has(&self, key: &ObjectKey) -> bool {
         match key.kind {

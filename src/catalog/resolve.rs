@@ -12,6 +12,7 @@ use crate::model::ids::{ListenerId, TriggerId};
 
 use super::diagnostic::Diagnostic;
 use super::objects::{Kind, Object, ObjectKey, Objects, Origin, Unreadable};
+use super::permits::{Crossing, Permits};
 use super::source::TriggerSource;
 
 mod parts;
@@ -27,6 +28,8 @@ pub(super) struct ListenerPlan {
     pub id: ListenerId,
     pub uid: String,
     pub triggers: Vec<TriggerPlan>,
+    /// Why it does not have all triggers that it selects.
+    pub problems: Vec<Diagnostic>,
     /// Whether it takes triggers by their namespace or labels.
     pub selects: bool,
 }
@@ -54,7 +57,14 @@ pub(super) struct Places {
 
 /// The listener's triggers: those it lists, in its order, then those it
 /// selects, by namespace and name.
-pub(super) fn listener(object: &Object<EventListener>, objects: &Objects) -> ListenerPlan {
+///
+/// Triggers of another namespace are taken where `permits` say that the
+/// listener's account may read them and act as theirs.
+pub(super) fn listener(
+    object: &Object<EventListener>,
+    objects: &Objects,
+    permits: &Permits,
+) -> ListenerPlan {
     let meta = &object.value.metadata;
     let id = ListenerId {
         namespace: meta.namespace.clone(),
@@ -66,7 +76,8 @@ pub(super) fn listener(object: &Object<EventListener>, objects: &Objects) -> Lis
         objects,
         repeats: HashMap::new(),
     };
-    let mut triggers = Vec::new();
+    let account = object.value.spec.account().unwrap_or(DEFAULT_ACCOUNT);
+    let (mut triggers, mut problems) = (Vec::new(), Vec::new());
     for (index, trigger) in object.value.spec.triggers.iter().enumerate() {
         let place = (
             Arc::clone(&object.origin),
@@ -76,8 +87,21 @@ pub(super) fn listener(object: &Object<EventListener>, objects: &Objects) -> Lis
     }
     for trigger in objects.triggers.values() {
         let meta = &trigger.value.metadata;
-        if selects(&object.value, &meta.namespace, &meta.labels) {
-            triggers.push(resolver.trigger(trigger));
+        if !selects(&object.value, &meta.namespace, &meta.labels) {
+            continue;
+        }
+        let plan = resolver.trigger(trigger);
+        let crossing = Crossing {
+            listener: (id.namespace.clone(), account.to_owned()),
+            trigger: (meta.namespace.clone(), plan.source.service_account.clone()),
+        };
+        match permits.allow(&crossing) {
+            true => triggers.push(plan),
+            false => problems.push(
+                object
+                    .origin
+                    .error("/spec/namespaceSelector", crossing.denial()),
+            ),
         }
     }
     for (key, unreadable) in &objects.unreadable {
@@ -93,6 +117,7 @@ pub(super) fn listener(object: &Object<EventListener>, objects: &Objects) -> Lis
     let spec = &object.value.spec;
     ListenerPlan {
         uid: meta.uid.clone(),
+        problems,
         triggers,
         selects: spec.label_selector.is_some() || !spec.namespace_selector.match_names.is_empty(),
         id,
@@ -109,6 +134,21 @@ fn selects(listener: &EventListener, namespace: &str, labels: &BTreeMap<String, 
         names => names.iter().any(|name| name == namespace),
     };
     in_namespace && selector.is_none_or(|selector| selector.selects(labels))
+}
+
+/// Every trigger of another namespace that a listener selects.
+pub(super) fn crossings(objects: &Objects) -> HashSet<Crossing> {
+    let mut crossings = HashSet::new();
+    for object in objects.listeners.values() {
+        let plan = listener(object, objects, &Permits::Everything);
+        let account = object.value.spec.account().unwrap_or(DEFAULT_ACCOUNT);
+        crossings.extend(plan.triggers.into_iter().map(|plan| Crossing {
+            listener: (plan.source.listener.namespace, account.to_owned()),
+            trigger: (plan.source.namespace, plan.source.service_account),
+        }));
+    }
+    crossings.retain(|crossing| crossing.listener.0 != crossing.trigger.0);
+    crossings
 }
 
 /// Triggers that no listener has, planned all the same, so that their mistakes

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Triggers};
+use crate::catalog::cluster::Claim;
 use crate::config::Config;
 use crate::telemetry;
 
@@ -23,6 +24,14 @@ pub(super) struct ServeArgs {
     /// Folder of secrets: NAME/KEY or NAMESPACE/NAME/KEY files
     #[arg(long, value_name = "DIR")]
     secret_dir: Vec<PathBuf>,
+    /// Take triggers from the cluster: the one that this runs in, else the
+    /// kubeconfig's
+    #[arg(long, conflicts_with = "triggers")]
+    kube: bool,
+    /// Which listeners of the cluster are served: those with the annotation
+    /// tripline.dev/managed: "true", or all [default: managed]
+    #[arg(long, value_name = "CLAIM", value_parser = ["managed", "all"])]
+    claim: Option<String>,
     #[command(flatten)]
     pub(super) gateway: GatewayArgs,
 }
@@ -42,7 +51,8 @@ pub(super) struct GatewayArgs {
     /// Folder that holds what must survive a restart [default: .tripline]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where objects go: dir:PATH or stdout [default: dir:out]
+    /// Where objects go: dir:PATH, stdout or kube [default: kube with --kube,
+    /// else dir:out]
     #[arg(long, value_name = "SINK")]
     sink: Option<String>,
     /// The journal: sqlite:PATH [default: journal.db in the data folder]
@@ -108,7 +118,15 @@ pub(super) fn serve(args: ServeArgs) -> ExitCode {
 fn prepare(args: ServeArgs) -> Result<(Config, Triggers)> {
     let named = !args.triggers.is_empty();
     let mut config = args.gateway.config()?;
-    if named {
+    config.kube.enabled |= args.kube;
+    match args.claim.as_deref() {
+        Some("all") => config.kube.claim = Claim::All,
+        Some(_) => config.kube.claim = Claim::Managed,
+        None => {}
+    }
+    if config.kube.enabled {
+        config.triggers.clear();
+    } else if named {
         config.triggers = args.triggers;
     } else {
         let defaults = Config::default().triggers;
@@ -134,7 +152,10 @@ fn prepare(args: ServeArgs) -> Result<(Config, Triggers)> {
         std::fs::read_dir(path).with_context(|| format!("secretDirs: {}", path.display()))?;
     }
     config.check()?;
-    let triggers = Triggers::Paths(config.triggers.clone());
+    let triggers = match config.kube.enabled {
+        true => Triggers::Cluster,
+        false => Triggers::Paths(config.triggers.clone()),
+    };
     telemetry::init(config.log.format, &config.log.level).map_err(anyhow::Error::msg)?;
     Ok((config, triggers))
 }

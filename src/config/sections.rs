@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::catalog::cluster::Claim;
 use crate::ingress::limits::Limits;
 use crate::telemetry::Format;
 
@@ -33,6 +34,18 @@ pub struct AdminConfig {
 pub struct ProbeConfig {
     /// Address.
     pub listen: String,
+}
+
+/// The cluster.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KubeConfig {
+    /// Whether triggers come from the cluster, and not from files.
+    pub enabled: bool,
+    /// The kubeconfig's context; its current one where none is named.
+    pub context: Option<String>,
+    /// Which listeners are served: `managed` or `all`.
+    pub claim: Claim,
 }
 
 /// The bounds that can be set. `ingress::limits` says what each is for.

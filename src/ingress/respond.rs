@@ -72,6 +72,11 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::RenderFailed
         | Reason::ManifestTooLarge
         | Reason::NameTaken
+        | Reason::Forbidden
+        | Reason::QuotaExceeded
+        | Reason::KindNotServed
+        | Reason::NamespaceMissing
+        | Reason::ApiUnavailable
         | Reason::ManifestInvalid
         | Reason::SinkUnavailable
         | Reason::RetriesExhausted

@@ -28,6 +28,8 @@ pub enum Happening {
     Succeeded,
     /// An attempt failed for a reason that may pass.
     FailedForNow(Reason),
+    /// An attempt failed for a reason that somebody may be about to mend.
+    FailedForAWhile(Reason),
     /// An attempt failed for a reason that will not pass.
     FailedForGood(Reason),
     /// Its trigger is gone.
@@ -45,6 +47,8 @@ pub struct RetryPolicy {
     pub longest_wait: Duration,
     /// How long after its acceptance a delivery is tried.
     pub give_up_after: Duration,
+    /// The same where somebody would have to mend something first.
+    pub give_up_soon_after: Duration,
 }
 
 impl RetryPolicy {
@@ -53,6 +57,7 @@ impl RetryPolicy {
         first_wait: Duration::from_secs(1),
         longest_wait: Duration::from_secs(5 * 60),
         give_up_after: Duration::from_secs(24 * 60 * 60),
+        give_up_soon_after: Duration::from_secs(15 * 60),
     };
 
     /// The wait before the attempt after `attempts`: anything up to the bound,
@@ -114,18 +119,43 @@ impl Progress {
                 attempts: self.attempts.saturating_add(1),
                 ..to(DeliveryState::Dead, Some(reason))
             },
-            Happening::FailedForNow(reason) => self.retry(reason, now_ms, policy, chance),
+            Happening::FailedForNow(reason) => {
+                let exhausted = Reason::RetriesExhausted;
+                self.retry(
+                    reason,
+                    now_ms,
+                    policy,
+                    chance,
+                    (policy.give_up_after, exhausted),
+                )
+            }
+            Happening::FailedForAWhile(reason) => self.retry(
+                reason,
+                now_ms,
+                policy,
+                chance,
+                (policy.give_up_soon_after, reason),
+            ),
         }
     }
 
-    fn retry(self, reason: Reason, now_ms: i64, policy: &RetryPolicy, chance: f64) -> Self {
+    /// Tries again, or gives up where it is older than it may get, with the
+    /// reason for that.
+    fn retry(
+        self,
+        reason: Reason,
+        now_ms: i64,
+        policy: &RetryPolicy,
+        chance: f64,
+        (longest, at_last): (Duration, Reason),
+    ) -> Self {
         let attempts = self.attempts.saturating_add(1);
         let age_ms = now_ms.saturating_sub(self.accepted_ms);
-        let longest = i64::try_from(policy.give_up_after.as_millis()).unwrap_or(i64::MAX);
+        let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
         if age_ms >= longest {
             return Self {
                 state: DeliveryState::Dead,
-                reason: Some(Reason::RetriesExhausted),
+                reason: Some(at_last),
                 attempts,
                 ..self
             };

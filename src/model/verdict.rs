@@ -202,6 +202,11 @@ reasons! {
     // act
     NameTaken "name_taken" "An object of this name exists and belongs to another event.",
     ManifestInvalid "manifest_invalid" "The rendered resource lacks a name, kind or apiVersion, or has an invalid one.",
+    Forbidden "forbidden" "The trigger's account may not create the resource; the detail names the missing permission. It is tried for 15 minutes.",
+    QuotaExceeded "quota_exceeded" "A ResourceQuota of the namespace does not allow the resource; it is tried for 15 minutes.",
+    KindNotServed "kind_not_served" "The API server does not serve the resource's kind; it is tried for 15 minutes.",
+    NamespaceMissing "namespace_missing" "The resource's namespace does not exist or is being deleted; it is tried for 15 minutes.",
+    ApiUnavailable "api_unavailable" "The API server did not take the resource; it is tried again.",
     SinkUnavailable "sink_unavailable" "The sink could not take the resource; it is tried again.",
     RetriesExhausted "retries_exhausted" "The sink did not take the resource within the longest time for retries.",
     // journal

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::act::{ActError, Action, Effect};
+use crate::act::{ActError, Action, Actor, Effect, Patience};
 use crate::bind::{self, BindError, BodyView};
 use crate::catalog::Trigger;
 use crate::journal::{Journal, JournalError, Rendered};
@@ -70,12 +70,12 @@ impl Failure {
         }
     }
 
-    /// Whether the same delivery may work another time.
-    pub fn may_pass(&self) -> bool {
+    /// How long the same delivery is worth trying.
+    pub fn patience(&self) -> Patience {
         match self {
-            Self::Bind(_) | Self::Render(_) => false,
-            Self::Journal(_) => true,
-            Self::Act(error) => error.may_pass(),
+            Self::Bind(_) | Self::Render(_) => Patience::None,
+            Self::Journal(_) => Patience::Long,
+            Self::Act(error) => error.patience(),
         }
     }
 }
@@ -160,9 +160,14 @@ pub async fn perform(
             (rendered, prepared.remark)
         }
     };
+    let source = &work.trigger.source;
+    let actor = Actor {
+        namespace: &source.namespace,
+        account: &source.service_account,
+    };
     let mut effects = Vec::with_capacity(rendered.manifests.len());
     for manifest in &rendered.manifests {
-        effects.push(action.perform(manifest).await?);
+        effects.push(action.perform(manifest, actor).await?);
     }
     Ok(Performed { effects, remark })
 }

@@ -274,6 +274,27 @@ impl Happening for ConfigFailed<'_> {
     }
 }
 
+/// The API server did not do what it was asked.
+pub struct ClusterFailed<'a> {
+    /// What it was about.
+    pub what: &'a str,
+    /// What came of it.
+    pub error: &'a str,
+}
+
+impl Happening for ClusterFailed<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.api_errors.inc();
+        metrics.lines.write(|| {
+            warn!(
+                what = self.what,
+                error = self.error,
+                "the API server failed"
+            )
+        });
+    }
+}
+
 /// The journal could not be read or written.
 pub struct JournalFailed<'a> {
     /// What it was about.

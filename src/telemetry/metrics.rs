@@ -52,6 +52,7 @@ pub struct Metrics {
     pub(super) config_errors: Gauge,
     pub(super) connections: Gauge,
     pub(super) journal_errors: Counter,
+    pub(super) api_errors: Counter,
     /// Lines that others can cause as often as they like.
     pub(super) lines: Lines,
 }
@@ -71,6 +72,7 @@ impl Default for Metrics {
             config_errors: Gauge::default(),
             connections: Gauge::default(),
             journal_errors: Counter::default(),
+            api_errors: Counter::default(),
             lines: Lines::default(),
         };
         metrics.register();
@@ -126,6 +128,11 @@ impl Metrics {
             "connections",
             "Connections to the ingress",
             self.connections.clone(),
+        );
+        registry.register(
+            "api_errors",
+            "Times that the API server did not do what it was asked",
+            self.api_errors.clone(),
         );
         registry.register(
             "journal_errors",

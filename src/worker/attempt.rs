@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
+use crate::act::Patience;
 use crate::catalog::{Entry, Trigger};
 use crate::clock::unix_ms;
 use crate::journal::progress::{Happening as Step, Progress};
@@ -190,10 +191,11 @@ impl Ending {
     }
 
     fn failed(failure: &Failure) -> Self {
-        let step = if failure.may_pass() {
-            Step::FailedForNow(failure.reason())
-        } else {
-            Step::FailedForGood(failure.reason())
+        let reason = failure.reason();
+        let step = match failure.patience() {
+            Patience::None => Step::FailedForGood(reason),
+            Patience::Short => Step::FailedForAWhile(reason),
+            Patience::Long => Step::FailedForNow(reason),
         };
         Self::new(step, Some(failure.to_string()))
     }

@@ -36,11 +36,13 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that only some modules may see.
-const RESTRICTED: [(&str, &[&str]); 5] = [
+const RESTRICTED: [(&str, &[&str]); 7] = [
     ("hyper", &["ingress", "outbound"]),
     ("axum", &["ingress", "console", "outbound", "app", "cli"]),
     ("rusqlite", &["journal"]),
     ("anyhow", &["app", "cli"]),
+    ("kube", &["act", "catalog", "secrets", "app"]),
+    ("k8s_openapi", &["act", "catalog", "secrets", "app"]),
     (
         "tokio",
         &[

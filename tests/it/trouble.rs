@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use tripline::act::{Action, Effect, Performing};
+use tripline::act::{Action, Actor, Effect, Performing};
 use tripline::catalog::{Catalog, Loader, SourceFile};
 use tripline::journal::progress::RetryPolicy;
 use tripline::journal::sqlite::SqliteJournal;
@@ -260,7 +260,7 @@ async fn a_folder_that_is_in_the_way_only_delays() {
 struct Startled(AtomicUsize);
 
 impl Action for Startled {
-    fn perform<'a>(&'a self, manifest: &'a Manifest) -> Performing<'a> {
+    fn perform<'a>(&'a self, manifest: &'a Manifest, _: Actor<'a>) -> Performing<'a> {
         Box::pin(async move {
             let before = self.0.fetch_add(1, Ordering::SeqCst);
             assert!(before > 0, "the first time");

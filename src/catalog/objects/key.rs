@@ -23,6 +23,35 @@ pub enum Kind {
     Secret,
 }
 
+impl Kind {
+    /// The kinds that say what is triggered.
+    pub const OF_TRIGGERS: [Self; 5] = [
+        Self::EventListener,
+        Self::Trigger,
+        Self::TriggerTemplate,
+        Self::TriggerBinding,
+        Self::ClusterTriggerBinding,
+    ];
+
+    /// The kind of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut known = Self::OF_TRIGGERS.into_iter().chain([Self::Secret]);
+        known.find(|kind| kind.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EventListener => "EventListener",
+            Self::Trigger => "Trigger",
+            Self::TriggerTemplate => "TriggerTemplate",
+            Self::TriggerBinding => "TriggerBinding",
+            Self::ClusterTriggerBinding => "ClusterTriggerBinding",
+            Self::Secret => "Secret",
+        }
+    }
+}
+
 /// Which object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
@@ -32,6 +61,13 @@ pub struct ObjectKey {
     pub namespace: String,
     /// Its name.
     pub name: String,
+}
+
+impl ObjectKey {
+    /// The key of an object of this kind.
+    pub fn of(kind: Kind, value: &Value) -> Self {
+        key_of(kind, value)
+    }
 }
 
 impl fmt::Display for ObjectKey {

@@ -1,0 +1,168 @@
+//! Objects in a Kubernetes cluster.
+//!
+//! Every object is created by the account of its trigger, which the gateway
+//! impersonates; the gateway's own account creates nothing. What exists already
+//! is a success where it was made for the same event by the same place of the
+//! same template.
+
+use std::time::Duration;
+
+use kube::Client;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::{Request, Resource};
+use kube::discovery::Scope;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::model::manifest::Manifest;
+use crate::model::verdict::Reason;
+
+use super::path::ObjectPath;
+use super::{ActError, Action, Actor, Effect, Performing, same_origin};
+
+mod discovery;
+mod error;
+
+use discovery::{Discovery, Place};
+use error::{classify, unreachable_api};
+
+/// Requests to the API server at once. Each has a connection of its own.
+const AT_ONCE: usize = 32;
+
+/// Longest time that one request may take.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Whom the API server's records name as the writer of fields.
+const FIELD_MANAGER: &str = "tripline";
+
+/// Creates objects through an API server.
+pub struct Cluster {
+    client: Client,
+    discovery: Discovery,
+    slots: Semaphore,
+}
+
+impl Cluster {
+    /// Creates through `client`, whose account must be allowed to impersonate
+    /// the accounts of triggers.
+    pub fn new(client: Client) -> Self {
+        Self {
+            discovery: Discovery::new(client.clone()),
+            slots: Semaphore::new(AT_ONCE),
+            client,
+        }
+    }
+
+    async fn create(&self, manifest: &Manifest, actor: Actor<'_>) -> Result<Effect, ActError> {
+        let path = ObjectPath::of(manifest)?;
+        let shown = format!("{}/{}/{}", path.namespace, path.kind, path.name);
+        let _slot = self.slots.acquire().await;
+        let place = self.discovery.find(manifest).await?;
+        let created = self.post(manifest, path.namespace, &place, actor).await;
+        match created {
+            Ok(()) => Ok(Effect::Created(shown)),
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+                let there = self.get(&path, &place, actor).await;
+                match there {
+                    Ok(there) if same_origin(&there, manifest) => Ok(Effect::AlreadyThere(shown)),
+                    // A derived name has the event in it, and an account that
+                    // may create need not be allowed to read.
+                    Err(kube::Error::Api(status)) if status.code == 403 && is_derived(manifest) => {
+                        Ok(Effect::AlreadyThere(shown))
+                    }
+                    Err(kube::Error::Api(status)) if status.code == 404 => Err(ActError::Api {
+                        reason: Reason::ApiUnavailable,
+                        message: format!("{shown}: was there and is gone"),
+                    }),
+                    Err(error) if !matches!(&error, kube::Error::Api(s) if s.code == 403) => {
+                        Err(classify(&shown, actor, error))
+                    }
+                    _ => Err(ActError::NameTaken(shown)),
+                }
+            }
+            Err(error) => {
+                if matches!(&error, kube::Error::Api(status) if status.code == 404) {
+                    // The kind may have gone, or have come back under another path.
+                    self.discovery.forget(manifest);
+                }
+                Err(classify(&shown, actor, error))
+            }
+        }
+    }
+
+    async fn post(
+        &self,
+        manifest: &Manifest,
+        namespace: &str,
+        place: &Place,
+        actor: Actor<'_>,
+    ) -> kube::Result<()> {
+        let mut object = manifest.0.clone();
+        if place.scope == Scope::Cluster
+            && let Some(metadata) = object["metadata"].as_object_mut()
+        {
+            metadata.remove("namespace");
+        }
+        let body = serde_json::to_vec(&object).map_err(kube::Error::SerdeError)?;
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let request = Request::new(url(place, namespace))
+            .create(&params, body)
+            .map_err(kube::Error::BuildRequest)?;
+        self.send(request, actor).await.map(drop)
+    }
+
+    async fn get(
+        &self,
+        path: &ObjectPath<'_>,
+        place: &Place,
+        actor: Actor<'_>,
+    ) -> kube::Result<Manifest> {
+        let request = Request::new(url(place, path.namespace))
+            .get(path.name, &kube::api::GetParams::default())
+            .map_err(kube::Error::BuildRequest)?;
+        self.send(request, actor).await.map(Manifest)
+    }
+
+    async fn send(
+        &self,
+        mut request: http::Request<Vec<u8>>,
+        actor: Actor<'_>,
+    ) -> kube::Result<Value> {
+        let user = format!(
+            "system:serviceaccount:{}:{}",
+            actor.namespace, actor.account
+        );
+        let user = http::HeaderValue::try_from(user)
+            .map_err(|error| kube::Error::HttpError(http::Error::from(error)))?;
+        // The API server adds the groups of a service account itself.
+        request.headers_mut().insert("Impersonate-User", user);
+        match timeout(LONGEST, self.client.request(request)).await {
+            Ok(answered) => answered,
+            Err(_) => Err(unreachable_api()),
+        }
+    }
+}
+
+impl Action for Cluster {
+    fn perform<'a>(&'a self, manifest: &'a Manifest, actor: Actor<'a>) -> Performing<'a> {
+        Box::pin(self.create(manifest, actor))
+    }
+
+    fn describe(&self) -> String {
+        "objects in the cluster".into()
+    }
+}
+
+fn url(place: &Place, namespace: &str) -> String {
+    let namespace = (place.scope == Scope::Namespaced).then_some(namespace);
+    DynamicObject::url_path(&place.resource, namespace)
+}
+
+/// Whether Tripline has given the object its name.
+fn is_derived(manifest: &Manifest) -> bool {
+    manifest.0["metadata"]["generateName"].is_string()
+}

@@ -1,0 +1,219 @@
+//! The configuration of a cluster: taken over as it changes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::cluster::{self, Change, Claim, ClusterObjects};
+use crate::catalog::guard::Guard;
+use crate::catalog::{Entry, Loader, Snapshot, watch_cluster};
+use crate::secrets::{SecretName, SecretSet, Told, Watches};
+use crate::telemetry::happening::{ClusterFailed, Happening};
+
+use super::reload::{Installer, Mistake};
+
+/// How long it must have been quiet before changes are taken over together,
+/// and how long they are held back at most.
+const QUIET: Duration = Duration::from_millis(30);
+const NO_LONGER_THAN: Duration = Duration::from_millis(300);
+
+/// How often is looked whether rights have changed.
+const RIGHTS_EVERY: Duration = Duration::from_secs(30);
+
+/// How long readiness waits for the first sight of the cluster.
+const READY_AT_LAST: Duration = Duration::from_secs(60);
+
+/// Secrets that expressions have asked for, and that are watched since.
+const DEMANDED: usize = 256;
+
+/// Takes over what a cluster says.
+pub(super) struct Reloader {
+    claim: Claim,
+    objects: ClusterObjects,
+    changes: mpsc::Receiver<Change>,
+    guard: Guard,
+    loader: Option<Loader>,
+    /// Whether the listeners in force take triggers of other namespaces.
+    has_crossings: bool,
+    watches: Watches,
+    told: mpsc::Receiver<Told>,
+    demands: mpsc::Receiver<SecretName>,
+    demanded: HashSet<SecretName>,
+    secrets: SecretSet,
+    installer: Installer,
+}
+
+impl Reloader {
+    /// Begins to watch; whoever asks before everything is known is told to
+    /// come again.
+    pub(super) fn new(
+        client: Client,
+        claim: Claim,
+        demands: mpsc::Receiver<SecretName>,
+        installer: Installer,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
+        let metrics = Arc::clone(&installer.metrics);
+        let failed = move |kind: crate::catalog::objects::Kind, error: &_| {
+            let what = format!("watching {}s", kind.name());
+            let error = format!("{error}");
+            ClusterFailed {
+                what: &what,
+                error: &error,
+            }
+            .emit(&metrics);
+        };
+        let changes = watch_cluster::watch(&client, tasks, stop, failed);
+        let (watches, told) = Watches::new(client.clone(), tasks.clone());
+        installer
+            .catalog
+            .replace(Arc::new(Snapshot::new([], true)), vec![]);
+        installer.secrets.replace(SecretSet::default());
+        Self {
+            claim,
+            objects: ClusterObjects::default(),
+            changes,
+            guard: Guard::new(client),
+            loader: Some(Loader::default()),
+            has_crossings: false,
+            watches,
+            told,
+            demands,
+            demanded: HashSet::new(),
+            secrets: SecretSet::default(),
+            installer,
+        }
+    }
+
+    /// Takes over changes until `stop`.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut rights = tokio::time::interval(RIGHTS_EVERY);
+        let ready_at_last = tokio::time::sleep(READY_AT_LAST);
+        let mut ready_at_last = std::pin::pin!(ready_at_last);
+        let mut waited = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(change) = self.changes.recv() => {
+                    if self.take(change).await {
+                        self.reload().await;
+                    }
+                }
+                Some(told) = self.told.recv() => self.put(told),
+                Some(name) = self.demands.recv() => self.demand(name),
+                _ = rights.tick() => {
+                    if self.has_crossings {
+                        self.reload().await;
+                    }
+                }
+                () = &mut ready_at_last, if !waited => {
+                    waited = true;
+                    self.installer.health.loaded();
+                }
+            }
+        }
+    }
+
+    /// Takes changes in until it is quiet. Whether any of them matters.
+    async fn take(&mut self, first: Change) -> bool {
+        let mut matters = self.objects.take(first);
+        let until = Instant::now() + NO_LONGER_THAN;
+        while Instant::now() < until {
+            match timeout(QUIET, self.changes.recv()).await {
+                Ok(Some(change)) => matters |= self.objects.take(change),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        matters
+    }
+
+    async fn reload(&mut self) {
+        if !self.objects.is_complete() {
+            return;
+        }
+        let began = Instant::now();
+        let objects = self.objects.objects(self.claim);
+        let crossings = cluster::crossings(&objects);
+        self.has_crossings = !crossings.is_empty();
+        let (permits, failure) = self.guard.permits(&crossings).await;
+        if let Some(error) = failure {
+            let error = error.to_string();
+            let what = "asking for rights";
+            ClusterFailed {
+                what,
+                error: &error,
+            }
+            .emit(&self.installer.metrics);
+        }
+        let mut loader = self.loader.take().unwrap_or_default();
+        let remarks = self.objects.remarks();
+        let loading = tokio::task::spawn_blocking(move || {
+            let loaded = loader.load_cluster(objects, false, remarks, &permits);
+            (loader, loaded)
+        });
+        let Ok((loader, loaded)) = loading.await else {
+            return self.installer.failed("reading the configuration panicked");
+        };
+        self.loader = Some(loader);
+        self.watch_secrets(&loaded.snapshot);
+        let mistakes = loaded.diagnostics.iter().map(Mistake::of).collect();
+        self.installer.install(loaded.snapshot, mistakes, began);
+        self.installer.health.loaded();
+    }
+
+    /// Watches the Secrets that triggers name, and no others.
+    fn watch_secrets(&mut self, snapshot: &Snapshot) {
+        let mut wanted = self.demanded.clone();
+        for listener in snapshot.listeners() {
+            for entry in &listener.triggers {
+                let verifiers = match entry {
+                    Entry::Ready(trigger) => Some(&trigger.verifiers),
+                    Entry::Broken(broken) => broken.verifiers.as_ref(),
+                };
+                let named = verifiers.into_iter().flatten().flat_map(|v| v.secrets());
+                wanted.extend(named.map(|at| (at.namespace.clone(), at.name.clone())));
+            }
+        }
+        let ended = self.watches.keep(&wanted);
+        for name in &ended {
+            self.secrets.forget(name);
+        }
+        if !ended.is_empty() {
+            self.installer.secrets.replace(self.secrets.clone());
+        }
+        for name in wanted {
+            self.watches.want(name);
+        }
+    }
+
+    fn demand(&mut self, name: SecretName) {
+        if self.demanded.len() < DEMANDED && self.demanded.insert(name.clone()) {
+            self.watches.want(name);
+        }
+    }
+
+    fn put(&mut self, told: Told) {
+        let Told { name, keys } = told;
+        match keys {
+            Ok(keys) => self.secrets.put(name, keys),
+            Err(error) => {
+                let what = format!("reading secret {}/{}", name.0, name.1);
+                ClusterFailed {
+                    what: &what,
+                    error: &error,
+                }
+                .emit(&self.installer.metrics);
+                return;
+            }
+        }
+        self.installer.secrets.replace(self.secrets.clone());
+        self.installer.catalog.secrets_changed();
+    }
+}

@@ -1,0 +1,100 @@
+//! Asks the API server whether a listener's account may take triggers of
+//! another namespace. Answers are remembered for a while.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::Client;
+use kube::api::{Api, PostParams};
+
+use crate::api::TRIGGERS_GROUP;
+
+use super::permits::{Crossing, Permits};
+
+/// How long an answer holds.
+const HOLDS: Duration = Duration::from_secs(20);
+
+/// Asks and remembers.
+pub struct Guard {
+    reviews: Api<SubjectAccessReview>,
+    known: HashMap<Crossing, (bool, Instant)>,
+}
+
+impl Guard {
+    /// Asks through `client`, whose account must be allowed to create
+    /// SubjectAccessReviews.
+    pub fn new(client: Client) -> Self {
+        Self {
+            reviews: Api::all(client),
+            known: HashMap::new(),
+        }
+    }
+
+    /// Which of the crossings are permitted. Where nobody can be asked, the
+    /// last answer stands, and without one it is no.
+    pub async fn permits(
+        &mut self,
+        crossings: &HashSet<Crossing>,
+    ) -> (Permits, Option<kube::Error>) {
+        self.known
+            .retain(|crossing, _| crossings.contains(crossing));
+        let mut failure = None;
+        for crossing in crossings {
+            let known = self.known.get(crossing);
+            if known.is_some_and(|(_, since)| since.elapsed() < HOLDS) {
+                continue;
+            }
+            match self.ask(crossing).await {
+                Ok(answer) => {
+                    self.known
+                        .insert(crossing.clone(), (answer, Instant::now()));
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        let permitted = self.known.iter().filter(|(_, (answer, _))| *answer);
+        let permitted = permitted.map(|(crossing, _)| crossing.clone());
+        (Permits::Only(permitted.collect()), failure)
+    }
+
+    async fn ask(&self, crossing: &Crossing) -> kube::Result<bool> {
+        let (namespace, account) = &crossing.trigger;
+        let read = ResourceAttributes {
+            verb: Some("get".into()),
+            group: Some(TRIGGERS_GROUP.into()),
+            resource: Some("triggers".into()),
+            namespace: Some(namespace.clone()),
+            ..ResourceAttributes::default()
+        };
+        let act = ResourceAttributes {
+            verb: Some("impersonate".into()),
+            resource: Some("serviceaccounts".into()),
+            name: Some(account.clone()),
+            namespace: Some(namespace.clone()),
+            ..ResourceAttributes::default()
+        };
+        Ok(self.may(crossing, read).await? && self.may(crossing, act).await?)
+    }
+
+    async fn may(&self, crossing: &Crossing, what: ResourceAttributes) -> kube::Result<bool> {
+        let (namespace, account) = &crossing.listener;
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(format!("system:serviceaccount:{namespace}:{account}")),
+                groups: Some(vec![
+                    "system:serviceaccounts".into(),
+                    format!("system:serviceaccounts:{namespace}"),
+                    "system:authenticated".into(),
+                ]),
+                resource_attributes: Some(what),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let answered = self.reviews.create(&PostParams::default(), &review).await?;
+        Ok(answered.status.is_some_and(|status| status.allowed))
+    }
+}

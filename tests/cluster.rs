@@ -1,0 +1,52 @@
+//! The gateway in a cluster: real etcd, real kube-apiserver, real kubectl, the
+//! real binary with the rights that `deploy/` gives it.
+
+use std::path::PathBuf;
+
+use crate::{Program, Test};
+
+mod api_server;
+mod gateway;
+mod scenarios;
+
+/// The tests of this suite.
+pub(crate) fn tests() -> Vec<Test> {
+    scenarios::ALL
+        .iter()
+        .map(|(name, run)| Test {
+            name,
+            needs: Some(Program {
+                name: "kube-apiserver",
+                how_to_get_it: "tests/cluster/assets/build builds it with Go; or set KUBEBUILDER_ASSETS",
+                folder: Some(assets),
+            }),
+            run: *run,
+        })
+        .collect()
+}
+
+/// Ends the servers that tests have started.
+pub(crate) fn shut_down() {
+    api_server::shut_down();
+}
+
+/// The folder with kube-apiserver, etcd and kubectl, where it is there.
+fn assets() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS") {
+        return Some(folder.into());
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let folder = cache.join("tripline/kubernetes").join(hash()?);
+    folder.is_dir().then_some(folder)
+}
+
+/// The name that `assets/build` gives its folder.
+fn hash() -> Option<String> {
+    use sha2::Digest;
+    let mut hasher = sha2::Sha256::new();
+    for file in ["go.mod", "go.sum", "build"] {
+        hasher.update(std::fs::read(PathBuf::from("tests/cluster/assets").join(file)).ok()?);
+    }
+    Some(data_encoding::HEXLOWER.encode(&hasher.finalize()))
+}
