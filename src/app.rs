@@ -29,6 +29,7 @@ use crate::worker::{self, Worker};
 
 mod client;
 mod cluster;
+mod duty;
 mod reload;
 mod servers;
 
@@ -103,9 +104,8 @@ impl App {
         match client.filter(|_| from_cluster) {
             Some(client) => {
                 let installer = shared.installer(&config);
-                let claim = config.kube.claim;
                 let reloader =
-                    cluster::Reloader::new(client, claim, demands, installer, &rest, &stop.rest);
+                    cluster::Reloader::new(client, &config, demands, installer, &rest, &stop.rest);
                 rest.spawn(reloader.run(stop.rest.clone()));
             }
             None => {

@@ -1,21 +1,25 @@
 //! The configuration of a cluster: taken over as it changes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::Client;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::catalog::cluster::{self, Change, Claim, ClusterObjects};
 use crate::catalog::guard::Guard;
+use crate::catalog::status::{Status, statuses};
 use crate::catalog::{Entry, Loader, Snapshot, watch_cluster};
+use crate::config::Config;
+use crate::model::ids::ListenerId;
 use crate::secrets::{SecretName, SecretSet, Told, Watches};
 use crate::telemetry::happening::{ClusterFailed, Happening};
 
+use super::duty::Duty;
 use super::reload::{Installer, Mistake};
 
 /// How long it must have been quiet before changes are taken over together,
@@ -47,6 +51,9 @@ pub(super) struct Reloader {
     demanded: HashSet<SecretName>,
     secrets: SecretSet,
     installer: Installer,
+    /// What is to be said of listeners, for whoever holds the lease.
+    statuses: watch::Sender<BTreeMap<ListenerId, Status>>,
+    base: String,
 }
 
 impl Reloader {
@@ -54,7 +61,7 @@ impl Reloader {
     /// come again.
     pub(super) fn new(
         client: Client,
-        claim: Claim,
+        config: &Config,
         demands: mpsc::Receiver<SecretName>,
         installer: Installer,
         tasks: &TaskTracker,
@@ -72,12 +79,15 @@ impl Reloader {
         };
         let changes = watch_cluster::watch(&client, tasks, stop, failed);
         let (watches, told) = Watches::new(client.clone(), tasks.clone());
+        let (statuses, said) = watch::channel(BTreeMap::new());
+        let duty = Duty::new(client.clone(), said, Arc::clone(&installer.metrics));
+        tasks.spawn(duty.run(stop.clone()));
         installer
             .catalog
             .replace(Arc::new(Snapshot::new([], true)), vec![]);
         installer.secrets.replace(SecretSet::default());
         Self {
-            claim,
+            claim: config.kube.claim,
             objects: ClusterObjects::default(),
             changes,
             guard: Guard::new(client),
@@ -89,6 +99,8 @@ impl Reloader {
             demanded: HashSet::new(),
             secrets: SecretSet::default(),
             installer,
+            statuses,
+            base: config.kube.address.clone(),
         }
     }
 
@@ -163,6 +175,8 @@ impl Reloader {
         };
         self.loader = Some(loader);
         self.watch_secrets(&loaded.snapshot);
+        self.statuses
+            .send_replace(statuses(&loaded.snapshot, &self.base));
         let mistakes = loaded.diagnostics.iter().map(Mistake::of).collect();
         self.installer.install(loaded.snapshot, mistakes, began);
         self.installer.health.loaded();

@@ -4,6 +4,7 @@
 //! with those that cannot be read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 
@@ -60,6 +61,10 @@ pub struct ClusterObjects {
     /// Kinds that are being told anew, and what was told so far.
     telling: HashMap<Kind, BTreeSet<ObjectKey>>,
     known: HashSet<Kind>,
+    /// What of each object matters, hashed: a status changes nothing.
+    digests: HashMap<ObjectKey, u64>,
+    /// Listeners that are Tripline's by their annotation.
+    managed: HashSet<ObjectKey>,
 }
 
 impl ClusterObjects {
@@ -115,15 +120,12 @@ impl ClusterObjects {
     pub fn objects(&self, claim: Claim) -> Objects {
         let mut objects = self.objects.clone();
         if claim == Claim::Managed {
-            objects.listeners.retain(|_, object| {
-                let annotations = &object.value.metadata.annotations;
-                annotations
-                    .get(MANAGED.key)
-                    .is_some_and(|value| value == "true")
-            });
-            // Whose it is cannot be read either.
-            let is_listener = |key: &ObjectKey| key.kind == Kind::EventListener;
-            objects.unreadable.retain(|key, _| !is_listener(key));
+            objects
+                .listeners
+                .retain(|key, _| self.managed.contains(key));
+            objects
+                .unreadable
+                .retain(|key, _| key.kind != Kind::EventListener || self.managed.contains(key));
         }
         objects
     }
@@ -138,6 +140,14 @@ impl ClusterObjects {
         value["kind"] = kind.name().into();
         value["apiVersion"] = crate::api::TRIGGERS_V1BETA1.into();
         let key = ObjectKey::of(kind, &value);
+        let digest = digest(&value);
+        if self.digests.insert(key.clone(), digest) == Some(digest) {
+            return false;
+        }
+        match value["metadata"]["annotations"][MANAGED.key] == "true" {
+            true => drop(self.managed.insert(key.clone())),
+            false => drop(self.managed.remove(&key)),
+        }
         let read = self.objects.apply(value);
         match read.diagnostics.is_empty() {
             true => self.remarks.remove(&key),
@@ -149,7 +159,19 @@ impl ClusterObjects {
     fn remove(&mut self, key: &ObjectKey) {
         self.objects.remove(key);
         self.remarks.remove(key);
+        self.digests.remove(key);
+        self.managed.remove(key);
     }
+}
+
+/// Of everything that is read from an object.
+fn digest(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value["spec"].to_string().hash(&mut hasher);
+    for field in ["uid", "labels", "annotations"] {
+        value["metadata"][field].to_string().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Triggers of other namespaces that listeners among `objects` select.

@@ -87,6 +87,7 @@ impl Loader {
         let (mut reached, mut used) = (HashSet::new(), HashSet::new());
         for object in objects.listeners.values() {
             let plan = resolve::listener(object, &objects, permits);
+            let problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
             diagnostics.extend(plan.problems);
             let listener = plan.id.to_string();
             let entries = plan.triggers.into_iter().map(|trigger| {
@@ -100,12 +101,10 @@ impl Loader {
                 }
                 entry
             });
-            listeners.push(Listener::new(
-                plan.id,
-                plan.uid,
-                entries.collect(),
-                is_incomplete && plan.selects,
-            ));
+            let is_incomplete = is_incomplete && plan.selects;
+            let mut listener = Listener::new(plan.id, plan.uid, entries.collect(), is_incomplete);
+            listener.problems = problems;
+            listeners.push(listener);
         }
         // One that cannot be read is there all the same.
         let unreadable = objects.unreadable.keys();
@@ -117,7 +116,10 @@ impl Loader {
                         namespace: key.namespace.clone(),
                         name: key.name.clone(),
                     };
-                    Listener::new(id, String::new(), Vec::new(), true)
+                    let mut listener = Listener::new(id, String::new(), Vec::new(), true);
+                    let problem = objects.unreadable.get(key);
+                    listener.problems = problem.iter().map(|p| p.problem.to_string()).collect();
+                    listener
                 }),
         );
         // Nobody runs them, and their authors want to know all the same.

@@ -22,6 +22,8 @@ pub struct Listener {
     /// Headers that carry credentials: those of every sender, and what its
     /// triggers compare with secrets. They are never recorded and never shown.
     pub credential_headers: Vec<String>,
+    /// Why it does not have all the triggers that it selects.
+    pub problems: Vec<String>,
 }
 
 impl Listener {
@@ -43,6 +45,7 @@ impl Listener {
             triggers,
             is_incomplete,
             credential_headers,
+            problems: Vec::new(),
         }
     }
 
@@ -55,6 +58,7 @@ impl Listener {
             triggers: kept.cloned().collect(),
             is_incomplete: self.is_incomplete,
             credential_headers: self.credential_headers.clone(),
+            problems: self.problems.clone(),
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct ProbeConfig {
 }
 
 /// The cluster.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KubeConfig {
     /// Whether triggers come from the cluster, and not from files.
@@ -46,6 +46,20 @@ pub struct KubeConfig {
     pub context: Option<String>,
     /// Which listeners are served: `managed` or `all`.
     pub claim: Claim,
+    /// The URL of the ingress, as senders reach it; the addresses of listeners
+    /// begin with it.
+    pub address: String,
+}
+
+impl Default for KubeConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            context: None,
+            claim: Claim::default(),
+            address: "http://tripline.tripline.svc.cluster.local".into(),
+        }
+    }
 }
 
 /// The bounds that can be set. `ingress::limits` says what each is for.

@@ -7,6 +7,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::GroupVersionKind;
 use libtest_mimic::Failed;
 use tempfile::TempDir;
 
@@ -186,10 +191,13 @@ impl ApiServer {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes())?;
-        }
-        Ok(child.wait_with_output()?)
+        // On a thread of its own: it prints while it still reads.
+        let (stdin, input) = (child.stdin.take(), input.to_owned());
+        let writing =
+            std::thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(input.as_bytes())));
+        let output = child.wait_with_output()?;
+        let _ = writing.join();
+        Ok(output)
     }
 
     /// Applies manifests by server-side apply.
@@ -199,6 +207,38 @@ impl ApiServer {
             manifests,
         )
         .map(drop)
+    }
+
+    /// Creates objects of Tekton's kinds, many at once: kubectl sends fifty a
+    /// second.
+    pub(crate) fn create_all(&self, objects: Vec<serde_json::Value>) -> Result<(), Failed> {
+        let config = Kubeconfig::read_from(self.kubeconfig("admin"))?;
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(async {
+            let options = KubeConfigOptions::default();
+            let config = kube::Config::from_custom_kubeconfig(config, &options).await?;
+            let client = Client::try_from(config)?;
+            let create = |object: serde_json::Value| {
+                let client = client.clone();
+                async move {
+                    let kind = object["kind"].as_str().unwrap_or_default();
+                    let kind = GroupVersionKind::gvk("triggers.tekton.dev", "v1beta1", kind);
+                    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+                    let resource = ApiResource::from_gvk(&kind);
+                    let api: Api<DynamicObject> =
+                        Api::namespaced_with(client, namespace, &resource);
+                    let object = serde_json::from_value(object)?;
+                    api.create(&PostParams::default(), &object).await?;
+                    Ok::<_, Failed>(())
+                }
+            };
+            let mut creating =
+                futures_util::stream::iter(objects.into_iter().map(create)).buffer_unordered(16);
+            while let Some(created) = creating.next().await {
+                created?;
+            }
+            Ok(())
+        })
     }
 
     /// Makes a namespace with the rights that `deploy/namespace` gives.
@@ -286,7 +326,7 @@ fn write_kubeconfig(server: &ApiServer, who: &str, token: &str) -> Result<(), Fa
         "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
          clusters: [{{name: test, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority: '{}'}}}}]\n\
          users: [{{name: test, user: {{token: '{token}'}}}}]\n\
-         contexts: [{{name: test, context: {{cluster: test, user: test}}}}]\n",
+         contexts: [{{name: test, context: {{cluster: test, user: test, namespace: tripline}}}}]\n",
         server.port,
         authority.display()
     );

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
+use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, server};
 use super::gateway::{Gateway, SECRET, wait_until};
 
 /// Name and function of each test.
-pub(crate) const ALL: [(&str, fn() -> Result<(), Failed>); 2] = [
+pub(crate) const ALL: [(&str, fn() -> Result<(), Failed>); 9] = [
     (
         "cluster::a_signed_push_becomes_one_pipeline_run_of_the_triggers_account",
         push_becomes_run,
@@ -17,6 +18,28 @@ pub(crate) const ALL: [(&str, fn() -> Result<(), Failed>); 2] = [
         "cluster::an_edit_is_in_force_within_a_second_and_a_bad_object_is_alone",
         edits,
     ),
+    (
+        "cluster::listeners_say_how_they_are_and_are_left_when_they_are_unclaimed",
+        status_and_claims,
+    ),
+    (
+        "cluster::a_denial_names_the_missing_permission_and_a_late_right_is_used",
+        denied,
+    ),
+    (
+        "cluster::no_listener_reaches_a_namespace_that_did_not_allow_it",
+        escalation,
+    ),
+    (
+        "cluster::ten_seconds_without_an_api_server_lose_nothing",
+        outage,
+    ),
+    ("cluster::two_gateways_make_one_object_of_one_event", pair),
+    (
+        "cluster::an_event_is_performed_when_its_secret_comes",
+        late_secret,
+    ),
+    ("cluster::five_thousand_objects_are_loaded", many_objects),
 ];
 
 /// Fails with what was seen where something is not as it should be.
@@ -106,11 +129,7 @@ subjects: [{{kind: ServiceAccount, name: runner, namespace: {namespace}}}]"#
 }
 
 /// PipelineRuns of a namespace, once there are as many.
-fn runs(
-    server: &ApiServer,
-    namespace: &str,
-    count: usize,
-) -> Result<Vec<serde_json::Value>, Failed> {
+fn runs(server: &ApiServer, namespace: &str, count: usize) -> Result<Vec<Value>, Failed> {
     wait_until(&format!("{count} PipelineRuns in {namespace}"), || {
         Ok(server.list("pipelineruns", namespace)?.len() >= count)
     })?;
@@ -183,7 +202,7 @@ fn edits() -> Result<(), Failed> {
     std::thread::sleep(Duration::from_secs(1));
     gateway.push("/edits/hook", "edited")?;
     let made = runs(server, "edits", 2)?;
-    let edited = |run: &serde_json::Value| {
+    let edited = |run: &Value| {
         let name = run["metadata"]["name"].as_str().unwrap_or_default();
         name.starts_with("edited-")
     };
@@ -203,5 +222,302 @@ fn edits() -> Result<(), Failed> {
         Ok(server.list("pipelineruns", "edits")?.len() >= 4)
     })?;
     println!("bad for {:?}", began.elapsed());
+    Ok(())
+}
+
+fn status_and_claims() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let folder = tempfile::tempdir()?;
+    server.namespace("status")?;
+    server.apply(&listener("status"))?;
+    let gateway = Gateway::start(server, folder.path())?;
+    let ready = || -> Result<Value, Failed> {
+        let listeners = server.list("eventlisteners", "status")?;
+        Ok(listeners[0]["status"]["conditions"][0].clone())
+    };
+    wait_until("the listener is ready", || Ok(ready()?["status"] == "True"))?;
+    let printed = server.kubectl(&["get", "el", "-n", "status"], "")?;
+    ensure!(
+        printed.contains("/status/hook") && printed.contains("True"),
+        "{printed}"
+    );
+    let bad = listener("status").replace("eventTypes, value: [push]", "eventTypes, value: push");
+    server.apply(&bad)?;
+    wait_until("its status says why", || {
+        let condition = ready()?;
+        let message = condition["message"].as_str().unwrap_or_default();
+        Ok(condition["status"] == "False" && message.contains("expected a list of texts"))
+    })?;
+    server.apply(&listener("status"))?;
+    wait_until("the listener is ready again", || {
+        Ok(ready()?["status"] == "True")
+    })?;
+    gateway.push_until("/status/hook", "a", "matched")?;
+    // Whose it is no longer, it leaves alone.
+    let unclaim = [
+        "annotate",
+        "el",
+        "hook",
+        "-n",
+        "status",
+        "tripline.dev/managed-",
+    ];
+    server.kubectl(&unclaim, "")?;
+    wait_until("it is given up", || {
+        Ok(gateway.push("/status/hook", "b")?.0 == 404)
+    })?;
+    wait_until("its status is taken away", || Ok(ready()?.is_null()))
+}
+
+fn denied() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let folder = tempfile::tempdir()?;
+    server.namespace("denied")?;
+    let without = listener("denied").replace("verbs: [create, get]", "verbs: [get]");
+    server.apply(&without)?;
+    let gateway = Gateway::start(server, folder.path())?;
+    gateway.push_until("/denied/hook", "a", "matched")?;
+    wait_until("the missing permission is named", || {
+        let lines = gateway.lines_with("\"reason\":\"forbidden\"");
+        Ok(lines.iter().any(|line| {
+            line.contains("system:serviceaccount:denied:runner")
+                && line.contains("cannot create resource \\\"pipelineruns\\\"")
+        }))
+    })?;
+    // A right that comes late is used.
+    server.apply(&listener("denied"))?;
+    runs(server, "denied", 1).map(drop)
+}
+
+fn escalation() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let folder = tempfile::tempdir()?;
+    server.namespace("attacker")?;
+    server.namespace("victim")?;
+    server.apply(&listener("victim"))?;
+    // A Trigger of the victim, and a listener elsewhere that selects it.
+    server.apply(&format!(
+        r#"
+apiVersion: triggers.tekton.dev/v1beta1
+kind: Trigger
+metadata: {{name: deploy, namespace: victim}}
+spec:
+  serviceAccountName: runner
+  bindings: [{{ref: push}}]
+  template: {{ref: push}}
+---
+apiVersion: triggers.tekton.dev/v1beta1
+kind: EventListener
+metadata: {{name: thief, namespace: attacker, annotations: {{tripline.dev/managed: "true"}}}}
+spec:
+  serviceAccountName: thief
+  namespaceSelector: {{matchNames: [victim]}}
+---
+apiVersion: triggers.tekton.dev/v1beta1
+kind: EventListener
+metadata: {{name: reach, namespace: attacker, annotations: {{tripline.dev/managed: "true"}}}}
+spec:
+  serviceAccountName: runner
+  triggers:
+  - name: elsewhere
+    template:
+      spec:
+        resourcetemplates:
+        - apiVersion: tekton.dev/v1
+          kind: PipelineRun
+          metadata: {{generateName: stolen-, namespace: victim}}
+---
+{}
+"#,
+        account("attacker")
+    ))?;
+    let gateway = Gateway::start(server, folder.path())?;
+    let (status, answer) = gateway.push("/attacker/thief", "a")?;
+    ensure!(
+        status == 503 && answer["reason"] == "no_triggers",
+        "{status} {answer}"
+    );
+    wait_until("the status says which right is missing", || {
+        let listeners = server.list("eventlisteners", "attacker")?;
+        let mut messages = listeners.iter().map(|listener| {
+            let message = &listener["status"]["conditions"][0]["message"];
+            message.as_str().unwrap_or_default().to_owned()
+        });
+        Ok(messages.any(|m| {
+            m.contains("attacker/thief must be allowed") && m.contains("serviceaccounts/runner")
+        }))
+    })?;
+    // Naming another namespace in a template gets the account nowhere.
+    gateway.push_until("/attacker/reach", "b", "matched")?;
+    wait_until("the API server refuses", || {
+        let lines = gateway.lines_with("\"reason\":\"forbidden\"");
+        Ok(lines
+            .iter()
+            .any(|line| line.contains("system:serviceaccount:attacker:runner")))
+    })?;
+    ensure!(
+        server.list("pipelineruns", "victim")?.is_empty(),
+        "something was made"
+    );
+    // With the victim's consent it may.
+    server.apply(
+        r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: invited, namespace: victim}
+rules:
+- {apiGroups: [triggers.tekton.dev], resources: [triggers], verbs: [get]}
+- {apiGroups: [""], resources: [serviceaccounts], resourceNames: [runner], verbs: [impersonate]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: invited, namespace: victim}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: invited}
+subjects: [{kind: ServiceAccount, name: thief, namespace: attacker}]
+"#,
+    )?;
+    gateway.push_until("/attacker/thief", "c", "matched")?;
+    runs(server, "victim", 1).map(drop)
+}
+
+fn outage() -> Result<(), Failed> {
+    let mut server = server()?;
+    let server = server.as_mut().ok_or("no server")?;
+    let folder = tempfile::tempdir()?;
+    server.namespace("outage")?;
+    server.apply(&listener("outage"))?;
+    let gateway = Gateway::start(server, folder.path())?;
+    gateway.push_until("/outage/hook", "first", "matched")?;
+    server.pause()?;
+    let began = Instant::now();
+    let mut accepted = vec!["first".to_owned()];
+    while began.elapsed() < Duration::from_secs(10) {
+        let mark = format!("mark-{}", accepted.len());
+        let (status, answer) = gateway.push("/outage/hook", &mark)?;
+        ensure!(status == 202, "{status} {answer}");
+        accepted.push(mark);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.resume()?;
+    let runs = runs(server, "outage", accepted.len())?;
+    for mark in &accepted {
+        let of = runs
+            .iter()
+            .filter(|run| run["spec"]["params"][0]["value"] == **mark);
+        ensure!(of.count() == 1, "{mark} has not exactly one PipelineRun");
+    }
+    println!(
+        "10 s without an API server, {} events answered 202",
+        accepted.len()
+    );
+    Ok(())
+}
+
+fn pair() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let (one, two) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    server.namespace("pair")?;
+    server.apply(&listener("pair"))?;
+    let first = Gateway::start(server, one.path())?;
+    let second = Gateway::start(server, two.path())?;
+    for mark in ["a", "b", "c"] {
+        first.push_until("/pair/hook", mark, "matched")?;
+        second.push_until("/pair/hook", mark, "matched")?;
+    }
+    wait_until("both have performed", || {
+        let done = |gateway: &Gateway| gateway.lines_with("delivery done").len();
+        Ok(done(&first) >= 3 && done(&second) >= 3)
+    })?;
+    runs(server, "pair", 3).map(drop)
+}
+
+fn late_secret() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let folder = tempfile::tempdir()?;
+    server.namespace("late")?;
+    let named = "secretName: hook";
+    server.apply(&listener("late").replace(named, "secretName: later"))?;
+    let gateway = Gateway::start(server, folder.path())?;
+    let mut answer = Value::Null;
+    wait_until("the event waits", || {
+        answer = gateway.push("/late/hook", "a")?.1;
+        Ok(answer["deferred"] == true)
+    })?;
+    ensure!(server.list("pipelineruns", "late")?.is_empty(), "{answer}");
+    server.apply(&secret("late", "later"))?;
+    runs(server, "late", 1).map(drop)
+}
+
+fn many_objects() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let folder = tempfile::tempdir()?;
+    server.namespace("many")?;
+    server.apply(&account("many"))?;
+    let object = |kind: &str, name: &str, spec: Value| {
+        json!({
+            "apiVersion": "triggers.tekton.dev/v1beta1",
+            "kind": kind,
+            "metadata": {"name": name, "namespace": "many", "labels": {"many": "true"}},
+            "spec": spec,
+        })
+    };
+    let mut objects = Vec::new();
+    for number in 0..1_000 {
+        let run = json!({
+            "apiVersion": "tekton.dev/v1",
+            "kind": "PipelineRun",
+            "metadata": {"generateName": "many-"},
+            "spec": {"params": [{"name": "rev", "value": "$(tt.params.rev)"}]},
+        });
+        let template = json!({"params": [{"name": "rev"}], "resourcetemplates": [run]});
+        objects.push(object("TriggerTemplate", &format!("t{number}"), template));
+        let binding = json!({"params": [{"name": "rev", "value": "$(body.after)"}]});
+        objects.push(object("TriggerBinding", &format!("b{number}"), binding));
+    }
+    for number in 0..3_000 {
+        let filter =
+            format!("body.after == 'only-{number}' && header.match('X-GitHub-Event', 'push')");
+        let of = number % 1_000;
+        let trigger = json!({
+            "interceptors": [{"ref": {"name": "cel"}, "params": [{"name": "filter", "value": filter}]}],
+            "bindings": [{"ref": format!("b{of}")}],
+            "template": {"ref": format!("t{of}")},
+        });
+        objects.push(object("Trigger", &format!("x{number}"), trigger));
+    }
+    server.create_all(objects)?;
+    let listener = json!({
+        "serviceAccountName": "runner",
+        "labelSelector": {"matchLabels": {"many": "true"}},
+    });
+    let mut listener = object("EventListener", "many", listener);
+    listener["metadata"]["annotations"] = json!({"tripline.dev/managed": "true"});
+    server.create_all(vec![listener])?;
+    let began = Instant::now();
+    let gateway = Gateway::start(server, folder.path())?;
+    let took = began.elapsed();
+    let mib = gateway.resident_mib()?;
+    println!("5 000 objects in force {took:?} after the start, {mib:.0} MiB resident");
+    gateway.push("/many/many", "only-2999")?;
+    let made = runs(server, "many", 1)?;
+    ensure!(
+        made[0]["spec"]["params"][0]["value"] == "only-2999",
+        "{made:?}"
+    );
+    for kind in [
+        "eventlisteners",
+        "triggers",
+        "triggertemplates",
+        "triggerbindings",
+    ] {
+        let all = format!("/apis/triggers.tekton.dev/v1beta1/namespaces/many/{kind}");
+        server.kubectl(&["delete", "--raw", &all], "")?;
+    }
     Ok(())
 }

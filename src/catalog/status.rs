@@ -1,0 +1,151 @@
+//! What EventListeners say of themselves: whether they work, why not, and
+//! where they are reached.
+
+use std::collections::{BTreeMap, HashMap};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use serde_json::{Value, json};
+
+use crate::api::{TRIGGERS_GROUP, TRIGGERS_VERSION};
+use crate::model::ids::ListenerId;
+
+use super::snapshot::{Entry, Snapshot};
+
+/// Problems that a message names; the others are counted.
+const NAMED: usize = 5;
+
+/// What is to be said of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Whether all of it works.
+    pub is_ready: bool,
+    /// Why not, or how much it has.
+    pub message: String,
+    /// Where it is reached.
+    pub url: String,
+}
+
+/// The statuses of all listeners of a snapshot, by their ids. `base` is the
+/// URL of the ingress.
+pub fn statuses(snapshot: &Snapshot, base: &str) -> BTreeMap<ListenerId, Status> {
+    let listeners = snapshot.listeners();
+    listeners
+        .map(|listener| {
+            let broken = listener.triggers.iter().filter_map(|entry| match entry {
+                Entry::Ready(_) => None,
+                Entry::Broken(broken) => Some(broken),
+            });
+            let broken = broken.flat_map(|broken| broken.problems.iter().map(ToString::to_string));
+            let mut problems: Vec<String> = broken.chain(listener.problems.clone()).collect();
+            if listener.triggers.is_empty() {
+                problems.push("it has no triggers: events are answered 503".into());
+            }
+            let more = problems.len().saturating_sub(NAMED);
+            problems.truncate(NAMED);
+            if more > 0 {
+                problems.push(format!("and {more} more"));
+            }
+            let status = Status {
+                is_ready: problems.is_empty(),
+                message: match problems.is_empty() {
+                    true => format!("{} triggers are in force", listener.triggers.len()),
+                    false => problems.join("; "),
+                },
+                url: format!("{}/{}", base.trim_end_matches('/'), listener.id),
+            };
+            (listener.id.clone(), status)
+        })
+        .collect()
+}
+
+/// Writes statuses that have changed.
+pub struct Writer {
+    client: Client,
+    written: HashMap<ListenerId, Status>,
+}
+
+impl Writer {
+    /// Has written nothing yet.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            written: HashMap::new(),
+        }
+    }
+
+    /// Forgets what was written: another one may have written since.
+    pub fn forget(&mut self) {
+        self.written.clear();
+    }
+
+    /// Writes what has changed, and takes away what was written of listeners
+    /// that are no longer Tripline's. Gives the last failure; what failed is
+    /// tried again the next time.
+    pub async fn write(
+        &mut self,
+        wanted: &BTreeMap<ListenerId, Status>,
+        now: Timestamp,
+    ) -> Option<kube::Error> {
+        let mut failure = None;
+        let gone: Vec<ListenerId> = self
+            .written
+            .keys()
+            .filter(|id| !wanted.contains_key(*id))
+            .cloned()
+            .collect();
+        for id in gone {
+            let nothing = json!({"status": {"conditions": null, "address": null}});
+            match self.patch(&id, nothing).await {
+                Ok(()) => drop(self.written.remove(&id)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        for (id, status) in wanted {
+            if self.written.get(id) == Some(status) {
+                continue;
+            }
+            match self.patch(id, body(status, now)).await {
+                Ok(()) => drop(self.written.insert(id.clone(), status.clone())),
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure
+    }
+
+    async fn patch(&self, id: &ListenerId, body: Value) -> kube::Result<()> {
+        let kind = GroupVersionKind::gvk(TRIGGERS_GROUP, TRIGGERS_VERSION, "EventListener");
+        let resource = ApiResource::from_gvk(&kind);
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &id.namespace, &resource);
+        let params = PatchParams::default();
+        let patched = api
+            .patch_status(&id.name, &params, &Patch::Merge(body))
+            .await;
+        match patched {
+            Ok(_) => Ok(()),
+            // It has been deleted in the meantime.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn body(status: &Status, now: Timestamp) -> Value {
+    let (value, reason) = match status.is_ready {
+        true => ("True", "TriggersInForce"),
+        false => ("False", "TriggersBroken"),
+    };
+    json!({"status": {
+        "address": {"url": status.url},
+        "conditions": [{
+            "type": "Ready",
+            "status": value,
+            "reason": reason,
+            "message": status.message,
+            "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        }],
+    }})
+}
