@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::act::Action;
 use crate::act::cluster::Cluster;
+use crate::act::cluster::events::{self, Notices};
 use crate::act::folder::Folder;
 use crate::act::stdout::Stdout;
 use crate::catalog::{Catalog, Loader};
@@ -25,6 +27,7 @@ use crate::journal::{Journal, Quota, Quotas};
 use crate::pipeline::Gate;
 use crate::secrets::{SecretName, SecretSet, SecretStore};
 use crate::telemetry::Metrics;
+use crate::telemetry::happening::{ClusterFailed, Happening};
 use crate::worker::{self, Worker};
 
 mod client;
@@ -99,8 +102,10 @@ impl App {
             (Sink::Stdout | Sink::Cluster, _) => Arc::new(Stdout),
         };
         let sink = action.describe();
-        let (worker, queue) = shared.worker(&config, action);
         let (stop, rest) = (Stop::default(), TaskTracker::new());
+        let in_cluster = client.as_ref().filter(|_| from_cluster);
+        let notices = in_cluster.map(|client| shared.publish(client, &rest, &stop.rest));
+        let (worker, queue) = shared.worker(&config, action, notices);
         match client.filter(|_| from_cluster) {
             Some(client) => {
                 let installer = shared.installer(&config);
@@ -216,7 +221,35 @@ impl Shared {
         Ok((shared, demands))
     }
 
-    fn worker(&self, config: &Config, action: Arc<dyn Action>) -> (Arc<Worker>, worker::Queue) {
+    /// Publishes what becomes of deliveries as Kubernetes Events.
+    fn publish(&self, client: &Client, tasks: &TaskTracker, stop: &CancellationToken) -> Notices {
+        let (notices, told) = events::channel();
+        let metrics = Arc::clone(&self.metrics);
+        let failed = move |error: &kube::Error| {
+            let (what, error) = ("publishing an Event", error.to_string());
+            ClusterFailed {
+                what,
+                error: &error,
+            }
+            .emit(&metrics);
+        };
+        let publishing = events::publish(client.clone(), told, failed);
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = publishing => {}
+            }
+        });
+        notices
+    }
+
+    fn worker(
+        &self,
+        config: &Config,
+        action: Arc<dyn Action>,
+        notices: Option<Notices>,
+    ) -> (Arc<Worker>, worker::Queue) {
         Worker::new(worker::Parts {
             gate: Arc::clone(&self.gate),
             catalog: Arc::clone(&self.catalog),
@@ -226,6 +259,7 @@ impl Shared {
             policy: RetryPolicy::DEFAULT,
             deferred_for: config.limits.deferred_time,
             retention: config.retention,
+            notices,
         })
     }
 

@@ -366,7 +366,7 @@ mod tests {
             ("limits: {body: 1GiB}", "limits.body"),
             ("limits: {head: 1KiB}", "limits.head"),
             ("limits: {connections: 0}", "limits.connections"),
-            ("sink: kube", "sink"),
+            ("sink: 's3:x'", "sink"),
             ("sink: 'dir:'", "sink"),
             ("journal: 'nats://x'", "journal"),
             ("admin: {listen: '0.0.0.0:9000'}", "admin.listen"),

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::act::Action;
+use crate::act::cluster::events::Notices;
 use crate::catalog::Catalog;
 use crate::clock::unix_ms;
 use crate::journal::progress::RetryPolicy;
@@ -84,6 +85,8 @@ pub struct Parts {
     pub deferred_for: Duration,
     /// How long a delivery is kept that ended well or was cancelled.
     pub retention: Duration,
+    /// Who publishes what becomes of deliveries, in a cluster.
+    pub notices: Option<Notices>,
 }
 
 struct Queued {

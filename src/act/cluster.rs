@@ -23,6 +23,7 @@ use super::{ActError, Action, Actor, Effect, Performing, same_origin};
 
 mod discovery;
 mod error;
+pub mod events;
 
 use discovery::{Discovery, Place};
 use error::{classify, unreachable_api};

@@ -33,7 +33,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 #[derive(Clone, Debug)]
 pub struct Object<T> {
     /// The object.
-    pub value: T,
+    pub value: Arc<T>,
     /// Where it came from.
     pub origin: Arc<Origin>,
 }
@@ -363,7 +363,7 @@ impl NewObject<'_> {
                 }));
                 let origin = Arc::clone(origin);
                 let object = Object {
-                    value: object,
+                    value: Arc::new(object),
                     origin,
                 };
                 store.insert(self.key, object);

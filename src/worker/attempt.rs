@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use crate::act::Patience;
+use crate::act::cluster::events::Notice;
 use crate::catalog::{Entry, Trigger};
 use crate::clock::unix_ms;
 use crate::journal::progress::{Happening as Step, Progress};
 use crate::journal::{Attempt, Buried, Leased};
-use crate::model::ids::{DeliveryId, EventId, TriggerId};
+use crate::model::ids::{DeliveryId, EventId, ListenerId, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
 use crate::pipeline::{Failure, Held, Work, perform};
 use crate::telemetry::happening::{DeliveryAttempted, Happening};
@@ -23,6 +24,7 @@ use super::Worker;
 struct Subject<'a> {
     id: DeliveryId,
     event: EventId,
+    listener: &'a ListenerId,
     trigger: &'a TriggerId,
     progress: Progress,
 }
@@ -41,6 +43,7 @@ impl Worker {
         let subject = Subject {
             id: held.id,
             event: held.event_id,
+            listener: held.trigger.listener(),
             trigger: held.trigger.id(),
             progress: Progress::accepted(held.accepted_ms),
         };
@@ -66,6 +69,7 @@ impl Worker {
         let subject = Subject {
             id: leased.id,
             event: leased.event,
+            listener: &leased.listener,
             trigger: &leased.trigger,
             progress: leased.progress,
         };
@@ -166,6 +170,7 @@ impl Worker {
             age: Duration::from_millis(u64::try_from(age).unwrap_or_default()),
         };
         happening.emit(&self.parts.metrics);
+        self.notify(subject, progress, &ending);
         self.write_down("what became of a delivery", || {
             self.journal().record(subject.id, attempt.clone(), progress)
         })
@@ -173,6 +178,31 @@ impl Worker {
         if progress.state == DeliveryState::Retrying {
             self.wake.notify_one();
         }
+    }
+}
+
+impl Worker {
+    /// Lets the cluster know.
+    fn notify(&self, subject: &Subject<'_>, progress: Progress, ending: &Ending) {
+        let Some(notices) = &self.parts.notices else {
+            return;
+        };
+        let is_done = progress.state == DeliveryState::Done;
+        let detail = ending.detail.clone().unwrap_or_default();
+        let notice = Notice {
+            listener: subject.listener.clone(),
+            trigger: subject.trigger.to_string(),
+            is_done,
+            what: progress
+                .reason
+                .map_or(progress.state.as_str(), Reason::code),
+            note: match is_done {
+                true => format!("{} objects for event {}", ending.objects, subject.event),
+                false => format!("{}, event {}: {detail}", progress.state, subject.event),
+            },
+        };
+        // Where too much happens at once, some of it is not told.
+        let _ = notices.try_send(notice);
     }
 }
 

@@ -8,8 +8,11 @@ use serde_json::{Value, json};
 use super::api_server::{ApiServer, server};
 use super::gateway::{Gateway, SECRET, wait_until};
 
+/// A test.
+type Scenario = fn() -> Result<(), Failed>;
+
 /// Name and function of each test.
-pub(crate) const ALL: [(&str, fn() -> Result<(), Failed>); 9] = [
+pub(crate) const ALL: [(&str, Scenario); 11] = [
     (
         "cluster::a_signed_push_becomes_one_pipeline_run_of_the_triggers_account",
         push_becomes_run,
@@ -38,6 +41,14 @@ pub(crate) const ALL: [(&str, fn() -> Result<(), Failed>); 9] = [
     (
         "cluster::an_event_is_performed_when_its_secret_comes",
         late_secret,
+    ),
+    (
+        "cluster::definitions_that_come_late_are_picked_up",
+        definitions_come_late,
+    ),
+    (
+        "cluster::what_deploys_is_what_the_api_server_takes",
+        what_deploys,
     ),
     ("cluster::five_thousand_objects_are_loaded", many_objects),
 ];
@@ -173,6 +184,10 @@ fn push_becomes_run() -> Result<(), Failed> {
         "a forgery"
     );
     runs(server, "push", 1)?;
+    wait_until("an Event says so", || {
+        let events = server.kubectl(&["get", "events", "-n", "push"], "")?;
+        Ok(events.contains("TriggerSucceeded") && events.contains("eventlistener/hook"))
+    })?;
     let audit = server.audit("pipelineruns")?;
     let created = audit
         .iter()
@@ -187,6 +202,62 @@ fn push_becomes_run() -> Result<(), Failed> {
         acting["username"] == "system:serviceaccount:push:runner",
         "{created}"
     );
+    Ok(())
+}
+
+fn definitions_come_late() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let folder = tempfile::tempdir()?;
+    server.namespace("before")?;
+    let crds = format!("{}/deploy/crds", env!("CARGO_MANIFEST_DIR"));
+    server.kubectl(&["delete", "-k", &crds], "")?;
+    let gateway = Gateway::start(server, folder.path())?;
+    ensure!(
+        gateway.push("/before/hook", "a")?.0 == 404,
+        "nothing is there"
+    );
+    server.kubectl(&["apply", "--server-side", "-k", &crds], "")?;
+    let established = [
+        "wait",
+        "--for=condition=Established",
+        "crd",
+        "--all",
+        "--timeout=30s",
+    ];
+    server.kubectl(&established, "")?;
+    server.apply(&listener("before"))?;
+    gateway.push_until("/before/hook", "a", "matched")?;
+    runs(server, "before", 1).map(drop)
+}
+
+fn what_deploys() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    server.kubectl(&["create", "namespace", "dry"], "")?;
+    for (folder, more) in [
+        ("deploy/crds", &[][..]),
+        ("deploy/base", &[]),
+        ("deploy/namespace", &["-n", "dry"]),
+    ] {
+        let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let apply = ["apply", "--server-side", "--dry-run=server", "-k", &folder];
+        server.kubectl(&[&apply[..], more].concat(), "")?;
+    }
+    // What ships for Tekton is taken by the definitions that ship.
+    for folder in ["bindings", "templates", "deploy/quickstart"] {
+        let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let apply = [
+            "apply",
+            "--server-side",
+            "--dry-run=server",
+            "-n",
+            "dry",
+            "-f",
+            &folder,
+        ];
+        server.kubectl(&apply, "")?;
+    }
     Ok(())
 }
 
@@ -286,39 +357,36 @@ fn denied() -> Result<(), Failed> {
                 && line.contains("cannot create resource \\\"pipelineruns\\\"")
         }))
     })?;
+    wait_until("an Event names it too", || {
+        let events = server.kubectl(&["get", "events", "-n", "denied"], "")?;
+        Ok(events.contains("TriggerForbidden") && events.contains("cannot create resource"))
+    })?;
     // A right that comes late is used.
     server.apply(&listener("denied"))?;
     runs(server, "denied", 1).map(drop)
 }
 
-fn escalation() -> Result<(), Failed> {
-    let server = server()?;
-    let server = server.as_ref().ok_or("no server")?;
-    let folder = tempfile::tempdir()?;
-    server.namespace("attacker")?;
-    server.namespace("victim")?;
-    server.apply(&listener("victim"))?;
-    // A Trigger of the victim, and a listener elsewhere that selects it.
-    server.apply(&format!(
-        r#"
+/// A Trigger of the victim, a listener elsewhere that selects it, and one whose
+/// template names the victim's namespace.
+const REACHING: &str = r#"
 apiVersion: triggers.tekton.dev/v1beta1
 kind: Trigger
-metadata: {{name: deploy, namespace: victim}}
+metadata: {name: deploy, namespace: victim}
 spec:
   serviceAccountName: runner
-  bindings: [{{ref: push}}]
-  template: {{ref: push}}
+  bindings: [{ref: push}]
+  template: {ref: push}
 ---
 apiVersion: triggers.tekton.dev/v1beta1
 kind: EventListener
-metadata: {{name: thief, namespace: attacker, annotations: {{tripline.dev/managed: "true"}}}}
+metadata: {name: thief, namespace: attacker, annotations: {tripline.dev/managed: "true"}}
 spec:
   serviceAccountName: thief
-  namespaceSelector: {{matchNames: [victim]}}
+  namespaceSelector: {matchNames: [victim]}
 ---
 apiVersion: triggers.tekton.dev/v1beta1
 kind: EventListener
-metadata: {{name: reach, namespace: attacker, annotations: {{tripline.dev/managed: "true"}}}}
+metadata: {name: reach, namespace: attacker, annotations: {tripline.dev/managed: "true"}}
 spec:
   serviceAccountName: runner
   triggers:
@@ -328,12 +396,17 @@ spec:
         resourcetemplates:
         - apiVersion: tekton.dev/v1
           kind: PipelineRun
-          metadata: {{generateName: stolen-, namespace: victim}}
----
-{}
-"#,
-        account("attacker")
-    ))?;
+          metadata: {generateName: stolen-, namespace: victim}
+"#;
+
+fn escalation() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let folder = tempfile::tempdir()?;
+    server.namespace("attacker")?;
+    server.namespace("victim")?;
+    server.apply(&listener("victim"))?;
+    server.apply(&format!("{REACHING}---\n{}", account("attacker")))?;
     let gateway = Gateway::start(server, folder.path())?;
     let (status, answer) = gateway.push("/attacker/thief", "a")?;
     ensure!(

@@ -358,7 +358,8 @@ fn a_command_line_that_cannot_be_used_says_why() {
     for (arguments, expected) in [
         (&["serve", "-t", "nowhere"][..], "nowhere"),
         (&["serve"], "tripline quickstart"),
-        (&["serve", "-t", "t", "--sink", "kube"], "sink"),
+        (&["serve", "-t", "t", "--sink", "s3:x"], "sink"),
+        (&["serve", "-t", "t", "--kube"], "--kube"),
         (
             &["serve", "-t", "t", "--admin", "0.0.0.0:0"],
             "admin.tokenFile",

@@ -69,3 +69,14 @@ fn annotations_md_lists_every_annotation() {
     }
     check("docs/annotations.md", &text);
 }
+
+#[test]
+fn deploy_crds_are_those_of_the_binary() {
+    let documents = tripline::api::crds::definitions()
+        .into_iter()
+        .map(|definition| {
+            tripline::act::stdout::document(&tripline::model::manifest::Manifest(definition))
+                .unwrap()
+        });
+    check("deploy/crds/triggers.yaml", &documents.collect::<String>());
+}

@@ -46,7 +46,8 @@ const RESTRICTED: [(&str, &[&str]); 7] = [
     (
         "tokio",
         &[
-            "ingress", "journal", "worker", "act", "catalog", "outbound", "console", "app", "cli",
+            "ingress", "journal", "worker", "act", "catalog", "outbound", "console", "secrets",
+            "app", "cli",
         ],
     ),
 ];

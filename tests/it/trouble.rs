@@ -312,6 +312,7 @@ async fn an_attempt_that_panics_is_made_again() {
         policy: RetryPolicy::DEFAULT,
         deferred_for: Duration::from_secs(60),
         retention: Duration::from_secs(60),
+        notices: None,
     });
     let mut headers = Headers::new();
     headers.append("X-GitHub-Event", "push");
