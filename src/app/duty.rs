@@ -69,7 +69,10 @@ impl Duty {
     }
 
     async fn hold(&mut self, was_mine: bool) -> bool {
-        let held = self.lease.hold(now()).await;
+        let Ok(held) = timeout(HOLDS / 3, self.lease.hold(now())).await else {
+            // Whoever cannot renew it must not rely on it.
+            return false;
+        };
         let is_mine = matches!(held, Ok(true));
         if is_mine && !was_mine {
             self.writer.forget();

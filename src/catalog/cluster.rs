@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -14,6 +15,9 @@ use super::diagnostic::Diagnostic;
 use super::objects::{Kind, ObjectKey, Objects};
 use super::permits::Crossing;
 use super::resolve;
+
+/// How long a kind must not have been served to be gone.
+const GONE_AFTER: Duration = Duration::from_secs(15);
 
 /// What is told of the objects of one kind.
 #[derive(Debug)]
@@ -61,6 +65,8 @@ pub struct ClusterObjects {
     /// Kinds that are being told anew, and what was told so far.
     telling: HashMap<Kind, BTreeSet<ObjectKey>>,
     known: HashSet<Kind>,
+    /// Kinds that are no longer served, and since when.
+    unserved: HashMap<Kind, Instant>,
     /// What of each object matters, hashed: a status changes nothing.
     digests: HashMap<ObjectKey, u64>,
     /// Listeners that are Tripline's by their annotation.
@@ -93,20 +99,33 @@ impl ClusterObjects {
                     }
                 }
                 self.known.insert(kind);
+                self.unserved.remove(&kind);
                 true
             }
-            What::NotServed => {
-                for key in self.objects.keys(kind) {
-                    self.remove(&key);
-                }
-                self.known.insert(kind)
-            }
+            What::NotServed => self.not_served(kind),
             What::Applied(value) => self.apply(kind, value),
             What::Deleted(value) => {
                 self.remove(&ObjectKey::of(kind, &value));
                 true
             }
         }
+    }
+
+    /// A kind that has been served before is gone when it has not been for a
+    /// while: an API server that starts may not know all of its kinds at once.
+    fn not_served(&mut self, kind: Kind) -> bool {
+        if self.known.insert(kind) {
+            return true;
+        }
+        let since = *self.unserved.entry(kind).or_insert_with(Instant::now);
+        let keys = self.objects.keys(kind);
+        if keys.is_empty() || since.elapsed() < GONE_AFTER {
+            return false;
+        }
+        for key in &keys {
+            self.remove(key);
+        }
+        true
     }
 
     /// Whether every kind has been told once.
@@ -177,4 +196,103 @@ fn digest(value: &Value) -> u64 {
 /// Triggers of other namespaces that listeners among `objects` select.
 pub fn crossings(objects: &Objects) -> HashSet<Crossing> {
     resolve::crossings(objects)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn listener(name: &str, spec: Value, managed: bool) -> Value {
+        let annotations = json!({MANAGED.key: managed.to_string()});
+        let metadata = json!({"name": name, "namespace": "ci", "annotations": annotations});
+        json!({"metadata": metadata, "spec": spec})
+    }
+
+    fn change(what: What) -> Change {
+        Change {
+            kind: Kind::EventListener,
+            what,
+        }
+    }
+
+    fn names(objects: &ClusterObjects, claim: Claim) -> Vec<String> {
+        let claimed = objects.objects(claim);
+        claimed
+            .listeners
+            .keys()
+            .map(|key| key.name.clone())
+            .collect()
+    }
+
+    #[test]
+    fn what_is_told_anew_replaces_what_was_known() {
+        let mut objects = ClusterObjects::default();
+        let found = |name| change(What::Found(listener(name, json!({}), true)));
+        for told in [
+            change(What::Began),
+            found("a"),
+            found("b"),
+            change(What::Complete),
+        ] {
+            objects.take(told);
+        }
+        assert_eq!(names(&objects, Claim::Managed), ["a", "b"]);
+        for told in [change(What::Began), found("b"), found("c")] {
+            objects.take(told);
+        }
+        assert_eq!(
+            names(&objects, Claim::Managed),
+            ["a", "b", "c"],
+            "until all are told"
+        );
+        objects.take(change(What::Complete));
+        assert_eq!(names(&objects, Claim::Managed), ["b", "c"]);
+        objects.take(change(What::Deleted(listener("b", json!({}), true))));
+        assert_eq!(names(&objects, Claim::Managed), ["c"]);
+    }
+
+    #[test]
+    fn only_claimed_listeners_are_there() {
+        let mut objects = ClusterObjects::default();
+        objects.take(change(What::Applied(listener("ours", json!({}), true))));
+        objects.take(change(What::Applied(listener("theirs", json!({}), false))));
+        assert_eq!(names(&objects, Claim::Managed), ["ours"]);
+        assert_eq!(names(&objects, Claim::All), ["ours", "theirs"]);
+        objects.take(change(What::Applied(listener("ours", json!({}), false))));
+        assert!(names(&objects, Claim::Managed).is_empty());
+    }
+
+    #[test]
+    fn a_status_is_no_change_and_a_bad_object_is_told() {
+        let mut objects = ClusterObjects::default();
+        let mut object = listener("a", json!({}), true);
+        assert!(objects.take(change(What::Applied(object.clone()))));
+        object["status"] = json!({"address": {"url": "http://x"}});
+        assert!(!objects.take(change(What::Applied(object))));
+        let bad = listener("a", json!({"triggers": 7}), true);
+        assert!(objects.take(change(What::Applied(bad))));
+        let remarks = objects.remarks();
+        assert!(
+            remarks[0]
+                .to_string()
+                .starts_with("EventListener ci/a: /spec/triggers: ")
+        );
+        assert!(objects.objects(Claim::Managed).listeners.is_empty());
+    }
+
+    #[test]
+    fn a_kind_that_is_not_served_for_a_moment_is_not_gone() {
+        let mut objects = ClusterObjects::default();
+        assert!(
+            objects.take(change(What::NotServed)),
+            "nothing is known to be there"
+        );
+        objects.take(change(What::Began));
+        objects.take(change(What::Found(listener("a", json!({}), true))));
+        objects.take(change(What::Complete));
+        assert!(!objects.take(change(What::NotServed)));
+        assert_eq!(names(&objects, Claim::Managed), ["a"]);
+    }
 }

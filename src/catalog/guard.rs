@@ -9,6 +9,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::Client;
 use kube::api::{Api, PostParams};
+use tokio::time::timeout;
 
 use crate::api::TRIGGERS_GROUP;
 
@@ -16,6 +17,9 @@ use super::permits::{Crossing, Permits};
 
 /// How long an answer holds.
 const HOLDS: Duration = Duration::from_secs(20);
+
+/// Longest time that an answer may take.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Asks and remembers.
 pub struct Guard {
@@ -47,12 +51,17 @@ impl Guard {
             if known.is_some_and(|(_, since)| since.elapsed() < HOLDS) {
                 continue;
             }
-            match self.ask(crossing).await {
+            let asked = timeout(LONGEST, self.ask(crossing)).await;
+            match asked.unwrap_or_else(|_| Err(too_slow())) {
                 Ok(answer) => {
-                    self.known
-                        .insert(crossing.clone(), (answer, Instant::now()));
+                    let now = Instant::now();
+                    self.known.insert(crossing.clone(), (answer, now));
                 }
-                Err(error) => failure = Some(error),
+                // Nor would it answer the others.
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
             }
         }
         let permitted = self.known.iter().filter(|(_, (answer, _))| *answer);
@@ -97,4 +106,9 @@ impl Guard {
         let answered = self.reviews.create(&PostParams::default(), &review).await?;
         Ok(answered.status.is_some_and(|status| status.allowed))
     }
+}
+
+/// The error of a request that took too long.
+pub(super) fn too_slow() -> kube::Error {
+    kube::Error::Service("the API server did not answer in time".into())
 }

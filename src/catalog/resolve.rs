@@ -140,6 +140,10 @@ fn selects(listener: &EventListener, namespace: &str, labels: &BTreeMap<String, 
 pub(super) fn crossings(objects: &Objects) -> HashSet<Crossing> {
     let mut crossings = HashSet::new();
     for object in objects.listeners.values() {
+        // Without names it takes triggers of its own namespace alone.
+        if object.value.spec.namespace_selector.match_names.is_empty() {
+            continue;
+        }
         let plan = listener(object, objects, &Permits::Everything);
         let account = object.value.spec.account().unwrap_or(DEFAULT_ACCOUNT);
         crossings.extend(plan.triggers.into_iter().map(|plan| Crossing {

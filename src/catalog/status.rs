@@ -2,20 +2,26 @@
 //! where they are reached.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::api::{TRIGGERS_GROUP, TRIGGERS_VERSION};
 use crate::model::ids::ListenerId;
 
+use super::guard::too_slow;
 use super::snapshot::{Entry, Snapshot};
 
 /// Problems that a message names; the others are counted.
 const NAMED: usize = 5;
+
+/// Longest time that writing one may take.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// What is to be said of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +106,8 @@ impl Writer {
             let nothing = json!({"status": {"conditions": null, "address": null}});
             match self.patch(&id, nothing).await {
                 Ok(()) => drop(self.written.remove(&id)),
-                Err(error) => failure = Some(error),
+                Err(error) if is_about_one(&error) => failure = Some(error),
+                Err(error) => return Some(error),
             }
         }
         for (id, status) in wanted {
@@ -109,7 +116,8 @@ impl Writer {
             }
             match self.patch(id, body(status, now)).await {
                 Ok(()) => drop(self.written.insert(id.clone(), status.clone())),
-                Err(error) => failure = Some(error),
+                Err(error) if is_about_one(&error) => failure = Some(error),
+                Err(error) => return Some(error),
             }
         }
         failure
@@ -121,16 +129,20 @@ impl Writer {
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &id.namespace, &resource);
         let params = PatchParams::default();
-        let patched = api
-            .patch_status(&id.name, &params, &Patch::Merge(body))
-            .await;
-        match patched {
+        let patch = Patch::Merge(body);
+        let patched = timeout(LONGEST, api.patch_status(&id.name, &params, &patch)).await;
+        match patched.unwrap_or_else(|_| Err(too_slow())) {
             Ok(_) => Ok(()),
             // It has been deleted in the meantime.
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether others may fare better.
+fn is_about_one(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code < 500)
 }
 
 fn body(status: &Status, now: Timestamp) -> Value {
