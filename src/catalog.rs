@@ -88,7 +88,14 @@ impl Catalog {
         if let Ok(mut gone) = self.gone.lock() {
             gone.retain(|id, _| !now.contains(id));
             let room = DELETED.saturating_sub(gone.len());
-            let missing = before.trigger_ids().filter(|id| !now.contains(id));
+            // Where something could not be read, nobody can say that it is gone.
+            let is_whole = |listener: &ListenerId| {
+                let there = snapshot.listener(&listener.to_string());
+                !snapshot.is_incomplete() && there.is_none_or(|there| !there.is_incomplete)
+            };
+            let missing = before
+                .trigger_ids()
+                .filter(|id| !now.contains(id) && is_whole(&id.0));
             let at = Instant::now();
             gone.extend(missing.take(room).map(|id| (id, at)));
         }

@@ -163,7 +163,16 @@ fn url(place: &Place, namespace: &str) -> String {
     DynamicObject::url_path(&place.resource, namespace)
 }
 
-/// Whether Tripline has given the object its name.
+/// Whether Tripline has given the object its name: what was to be generated,
+/// cut where it was long, and twelve characters of a hash.
 fn is_derived(manifest: &Manifest) -> bool {
-    manifest.0["metadata"]["generateName"].is_string()
+    let Some(prefix) = manifest.0["metadata"]["generateName"].as_str() else {
+        return false;
+    };
+    let name = manifest.name().unwrap_or_default();
+    let (start, hash) = name
+        .split_at_checked(name.len().wrapping_sub(12))
+        .unwrap_or_default();
+    let is_base32 = |byte: u8| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte);
+    prefix.starts_with(start) && hash.len() == 12 && hash.bytes().all(is_base32)
 }

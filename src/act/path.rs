@@ -23,7 +23,10 @@ impl<'a> ObjectPath<'a> {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(ActError::Invalid(format!("the resource has no {field}"))),
         };
-        part(manifest.api_version(), "apiVersion")?;
+        let version = part(manifest.api_version(), "apiVersion")?;
+        if !is_version(version) {
+            return Err(ActError::Invalid(format!("`{version}` is no apiVersion")));
+        }
         let kind = part(manifest.kind(), "kind")?;
         let name = part(manifest.name(), "metadata.name or metadata.generateName")?;
         let namespace = part(manifest.namespace(), "metadata.namespace")?;
@@ -42,6 +45,16 @@ impl<'a> ObjectPath<'a> {
             name,
         })
     }
+}
+
+/// `v1`, `batch/v1`, `tekton.dev/v1beta1`: a version, or a group and one.
+fn is_version(text: &str) -> bool {
+    let plain = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(allowed)
+    };
+    let (group, version) = text.split_once('/').unwrap_or(("core", text));
+    text.len() <= NAME_LENGTH && plain(group) && plain(version)
 }
 
 /// What the API server takes as a segment of a path, and a filesystem as a

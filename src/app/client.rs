@@ -1,5 +1,7 @@
 //! The connection to the API server.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -21,6 +23,18 @@ pub(super) async fn connect(config: &Config) -> anyhow::Result<Client> {
         }
     };
     let found = found.with_context(|| format!("no API server is known: {advice}"))?;
+    let given = &found.auth_info;
+    anyhow::ensure!(
+        given.impersonate.is_none()
+            && given.impersonate_groups.is_none()
+            && given.impersonate_uid.is_none(),
+        "the kubeconfig impersonates somebody (`as`, `as-groups`): what triggers do would be done with those rights; take a context without"
+    );
+    let mut found = found;
+    // Longer than watches last, so that only a connection that is dead ends.
+    found.read_timeout = Some(Duration::from_secs(320));
+    // What may be tried again is known here.
+    found.default_retry = false;
     let address = found.cluster_url.to_string();
     Client::try_from(found).with_context(|| format!("connecting to {address}"))
 }

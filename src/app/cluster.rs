@@ -28,13 +28,16 @@ const QUIET: Duration = Duration::from_millis(30);
 const NO_LONGER_THAN: Duration = Duration::from_millis(300);
 
 /// How often is looked whether rights have changed.
-const RIGHTS_EVERY: Duration = Duration::from_secs(30);
+const RIGHTS_EVERY: Duration = Duration::from_secs(10);
 
 /// How long readiness waits for the first sight of the cluster.
 const READY_AT_LAST: Duration = Duration::from_secs(60);
 
 /// Secrets that expressions have asked for, and that are watched since.
 const DEMANDED: usize = 256;
+
+/// The same of one namespace.
+const DEMANDED_BY_ONE: usize = 32;
 
 /// Takes over what a cluster says.
 pub(super) struct Reloader {
@@ -174,12 +177,13 @@ impl Reloader {
             return self.installer.failed("reading the configuration panicked");
         };
         self.loader = Some(loader);
-        self.watch_secrets(&loaded.snapshot);
         self.statuses
             .send_replace(statuses(&loaded.snapshot, &self.base));
         let mistakes = loaded.diagnostics.iter().map(Mistake::of).collect();
-        self.installer.install(loaded.snapshot, mistakes, began);
+        self.installer
+            .install(Arc::clone(&loaded.snapshot), mistakes, began);
         self.installer.health.loaded();
+        self.watch_secrets(&loaded.snapshot);
     }
 
     /// Watches the Secrets that triggers name, and no others.
@@ -205,16 +209,31 @@ impl Reloader {
         for name in wanted {
             self.watches.want(name);
         }
+        if self.watches.is_full() {
+            let (what, error) = ("watching secrets", "there are too many; some are not read");
+            ClusterFailed { what, error }.emit(&self.installer.metrics);
+        }
     }
 
+    /// Watches a Secret whose name only an expression knows.
     fn demand(&mut self, name: SecretName) {
-        if self.demanded.len() < DEMANDED && self.demanded.insert(name.clone()) {
+        if self.watches.has(&name) {
+            return;
+        }
+        let of_namespace = self.demanded.iter().filter(|known| known.0 == name.0);
+        // Names may come from payloads: one namespace must not use up all.
+        if of_namespace.count() < DEMANDED_BY_ONE && self.demanded.len() < DEMANDED {
+            self.demanded.insert(name.clone());
             self.watches.want(name);
         }
     }
 
     fn put(&mut self, told: Told) {
         let Told { name, keys } = told;
+        // What was told of one that is no longer watched may be old.
+        if !self.watches.has(&name) {
+            return;
+        }
         match keys {
             Ok(keys) => self.secrets.put(name, keys),
             Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
@@ -25,6 +26,8 @@ pub(super) struct Duty {
     lease: Lease,
     writer: Writer,
     said: watch::Receiver<BTreeMap<ListenerId, Status>>,
+    /// When the lease was renewed last.
+    held: Option<Instant>,
     metrics: Arc<Metrics>,
 }
 
@@ -39,6 +42,7 @@ impl Duty {
             lease: Lease::new(client.clone(), LEASE, holder),
             writer: Writer::new(client),
             said,
+            held: None,
             metrics,
         }
     }
@@ -58,8 +62,14 @@ impl Duty {
             }
             if is_mine {
                 let wanted = self.said.borrow_and_update().clone();
-                let failure = self.writer.write(&wanted, now()).await;
-                self.report("writing the status of listeners", failure);
+                // What is not done then goes on after the lease is renewed.
+                let write = timeout(HOLDS / 5, self.writer.write(&wanted, now()));
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    failure = write => {
+                        self.report("writing the status of listeners", failure.unwrap_or_default());
+                    }
+                }
             }
         }
         // The next one need not wait until the lease has run out.
@@ -69,15 +79,22 @@ impl Duty {
     }
 
     async fn hold(&mut self, was_mine: bool) -> bool {
-        let Ok(held) = timeout(HOLDS / 3, self.lease.hold(now())).await else {
-            // Whoever cannot renew it must not rely on it.
-            return false;
+        let asked = timeout(HOLDS / 5, self.lease.hold(now())).await;
+        let is_mine = match asked {
+            Ok(Ok(is_mine)) => {
+                self.held = is_mine.then(Instant::now);
+                is_mine
+            }
+            // It holds as long as nobody else may take it.
+            Ok(Err(error)) => {
+                self.report("renewing the lease", Some(error));
+                self.held.is_some_and(|at| at.elapsed() < HOLDS)
+            }
+            Err(_) => self.held.is_some_and(|at| at.elapsed() < HOLDS),
         };
-        let is_mine = matches!(held, Ok(true));
         if is_mine && !was_mine {
             self.writer.forget();
         }
-        self.report("renewing the lease", held.err());
         is_mine
     }
 

@@ -18,6 +18,9 @@ use super::permits::{Crossing, Permits};
 /// How long an answer holds.
 const HOLDS: Duration = Duration::from_secs(20);
 
+/// How long it stands where nobody can be asked again.
+const STANDS: Duration = Duration::from_secs(10 * 60);
+
 /// Longest time that an answer may take.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -38,7 +41,7 @@ impl Guard {
     }
 
     /// Which of the crossings are permitted. Where nobody can be asked, the
-    /// last answer stands, and without one it is no.
+    /// last answer stands for a while; then nobody knows.
     pub async fn permits(
         &mut self,
         crossings: &HashSet<Crossing>,
@@ -64,9 +67,20 @@ impl Guard {
                 }
             }
         }
-        let permitted = self.known.iter().filter(|(_, (answer, _))| *answer);
-        let permitted = permitted.map(|(crossing, _)| crossing.clone());
-        (Permits::Only(permitted.collect()), failure)
+        let standing = |crossing: &&Crossing| {
+            let known = self.known.get(*crossing);
+            known.filter(|(_, since)| since.elapsed() < STANDS)
+        };
+        let is_permitted = |one: &&Crossing| standing(one).is_some_and(|(answer, _)| *answer);
+        let permits = Permits::Only {
+            permitted: crossings.iter().filter(is_permitted).cloned().collect(),
+            unknown: crossings
+                .iter()
+                .filter(|one| standing(one).is_none())
+                .cloned()
+                .collect(),
+        };
+        (permits, failure)
     }
 
     async fn ask(&self, crossing: &Crossing) -> kube::Result<bool> {

@@ -101,7 +101,7 @@ impl Loader {
                 }
                 entry
             });
-            let is_incomplete = is_incomplete && plan.selects;
+            let is_incomplete = (is_incomplete && plan.selects) || plan.is_uncertain;
             let mut listener = Listener::new(plan.id, plan.uid, entries.collect(), is_incomplete);
             listener.problems = problems;
             listeners.push(listener);

@@ -13,6 +13,14 @@ pub struct Crossing {
 }
 
 impl Crossing {
+    /// What is to be said where nobody could ask.
+    pub(super) fn doubt(&self) -> String {
+        format!(
+            "whether triggers of namespace {} may be taken could not be asked yet",
+            self.trigger.0
+        )
+    }
+
     /// What is missing where it is not permitted.
     pub(super) fn denial(&self) -> String {
         let (namespace, account) = &self.listener;
@@ -30,15 +38,43 @@ pub enum Permits {
     /// All of them: whoever writes the files of a gateway is its owner.
     Everything,
     /// These.
-    Only(HashSet<Crossing>),
+    Only {
+        /// Permitted, by the API server's word.
+        permitted: HashSet<Crossing>,
+        /// Those that nobody could ask about.
+        unknown: HashSet<Crossing>,
+    },
+}
+
+/// Whether a crossing is permitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Permit {
+    Granted,
+    Denied,
+    Unknown,
 }
 
 impl Permits {
-    pub(super) fn allow(&self, crossing: &Crossing) -> bool {
+    pub(super) fn of(&self, crossing: &Crossing) -> Permit {
         let is_at_home = crossing.listener.0 == crossing.trigger.0;
         match self {
+            Self::Everything => Permit::Granted,
+            Self::Only { permitted, .. } if is_at_home || permitted.contains(crossing) => {
+                Permit::Granted
+            }
+            Self::Only { unknown, .. } if unknown.contains(crossing) => Permit::Unknown,
+            Self::Only { .. } => Permit::Denied,
+        }
+    }
+
+    /// Whether the account takes some trigger of the namespace.
+    pub(super) fn reach(&self, listener: &(String, String), namespace: &str) -> bool {
+        match self {
             Self::Everything => true,
-            Self::Only(permitted) => is_at_home || permitted.contains(crossing),
+            Self::Only { permitted, .. } => {
+                let mut permitted = permitted.iter().filter(|one| one.listener == *listener);
+                listener.0 == namespace || permitted.any(|one| one.trigger.0 == namespace)
+            }
         }
     }
 }

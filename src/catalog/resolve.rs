@@ -12,13 +12,16 @@ use crate::model::ids::{ListenerId, TriggerId};
 
 use super::diagnostic::Diagnostic;
 use super::objects::{Kind, Object, ObjectKey, Objects, Origin, Unreadable};
-use super::permits::{Crossing, Permits};
+use super::permits::{Crossing, Permit, Permits};
 use super::source::TriggerSource;
 
 mod parts;
 
 use parts::Parts;
 pub(super) use parts::{binding_params, template_source};
+
+/// Where a listener says whose triggers it takes.
+const SELECTOR: &str = "/spec/namespaceSelector";
 
 /// Account that acts where nobody names one, as Kubernetes has it.
 const DEFAULT_ACCOUNT: &str = "default";
@@ -30,6 +33,8 @@ pub(super) struct ListenerPlan {
     pub triggers: Vec<TriggerPlan>,
     /// Why it does not have all triggers that it selects.
     pub problems: Vec<Diagnostic>,
+    /// Whether nobody can say yet what it may take.
+    pub is_uncertain: bool,
     /// Whether it takes triggers by their namespace or labels.
     pub selects: bool,
 }
@@ -77,7 +82,8 @@ pub(super) fn listener(
         repeats: HashMap::new(),
     };
     let account = object.value.spec.account().unwrap_or(DEFAULT_ACCOUNT);
-    let (mut triggers, mut problems) = (Vec::new(), Vec::new());
+    let (mut triggers, mut problems, mut is_uncertain) = (Vec::new(), Vec::new(), false);
+    let at = &object.origin;
     for (index, trigger) in object.value.spec.triggers.iter().enumerate() {
         let place = (
             Arc::clone(&object.origin),
@@ -95,17 +101,21 @@ pub(super) fn listener(
             listener: (id.namespace.clone(), account.to_owned()),
             trigger: (meta.namespace.clone(), plan.source.service_account.clone()),
         };
-        match permits.allow(&crossing) {
-            true => triggers.push(plan),
-            false => problems.push(
-                object
-                    .origin
-                    .error("/spec/namespaceSelector", crossing.denial()),
-            ),
+        match permits.of(&crossing) {
+            Permit::Granted => triggers.push(plan),
+            Permit::Denied => problems.push(at.error(SELECTOR, crossing.denial())),
+            Permit::Unknown => {
+                is_uncertain = true;
+                problems.push(at.error(SELECTOR, crossing.doubt()));
+            }
         }
     }
     for (key, unreadable) in &objects.unreadable {
-        if key.kind == Kind::Trigger && selects(&object.value, &key.namespace, &unreadable.labels) {
+        let acting = (id.namespace.clone(), account.to_owned());
+        if key.kind == Kind::Trigger
+            && selects(&object.value, &key.namespace, &unreadable.labels)
+            && permits.reach(&acting, &key.namespace)
+        {
             let place = (Arc::clone(&object.origin), String::new());
             triggers.push(resolver.unreadable(key, unreadable, place));
         }
@@ -118,6 +128,7 @@ pub(super) fn listener(
     ListenerPlan {
         uid: meta.uid.clone(),
         problems,
+        is_uncertain,
         triggers,
         selects: spec.label_selector.is_some() || !spec.namespace_selector.match_names.is_empty(),
         id,

@@ -9,6 +9,7 @@ use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::runtime::WatchStreamExt;
+use kube::runtime::utils::ResetTimerBackoff;
 use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -25,13 +26,14 @@ const WAITING: usize = 1024;
 
 /// How long to leave the API server alone after failures: what comes back must
 /// be known soon.
-pub(crate) fn after_failure() -> ExponentialBackoff {
+pub(crate) fn after_failure() -> ResetTimerBackoff<ExponentialBackoff> {
     let waits = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))
         .with_max_delay(Duration::from_secs(5))
         .with_jitter()
         .without_max_times();
-    waits.into()
+    // A list that fails is announced before it does.
+    ResetTimerBackoff::new(waits.into(), Duration::from_secs(30))
 }
 
 /// Watches all kinds until `stop`.
@@ -104,8 +106,8 @@ fn value(mut object: DynamicObject) -> Option<Value> {
 /// The kind's definition is not there, or not yet.
 fn is_not_served(error: &watcher::Error) -> bool {
     match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
+        // After this alone everything is told anew.
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.code == 404,
         _ => false,
     }
 }

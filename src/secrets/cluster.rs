@@ -69,6 +69,16 @@ impl Watches {
         });
     }
 
+    /// Whether a Secret is watched.
+    pub fn has(&self, name: &SecretName) -> bool {
+        self.running.contains_key(name)
+    }
+
+    /// Whether no more can be watched.
+    pub fn is_full(&self) -> bool {
+        self.running.len() >= WATCHED
+    }
+
     /// Ends the watches of all others. Gives their names.
     pub fn keep(&mut self, wanted: &HashSet<SecretName>) -> Vec<SecretName> {
         let ended = self.running.keys().filter(|name| !wanted.contains(*name));

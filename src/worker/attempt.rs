@@ -189,8 +189,11 @@ impl Worker {
         };
         let is_done = progress.state == DeliveryState::Done;
         let detail = ending.detail.clone().unwrap_or_default();
+        let snapshot = self.parts.catalog.snapshot();
+        let listener = snapshot.listener(&subject.listener.to_string());
         let notice = Notice {
             listener: subject.listener.clone(),
+            uid: listener.map_or_else(String::new, |listener| listener.uid.clone()),
             trigger: subject.trigger.to_string(),
             is_done,
             what: progress

@@ -6,12 +6,14 @@ use std::sync::Mutex;
 use kube::Client;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::{self, Scope};
+use tokio::time::timeout;
 
 use crate::act::ActError;
 use crate::model::manifest::Manifest;
 use crate::model::verdict::Reason;
 
-use super::error::unavailable;
+use super::LONGEST;
+use super::error::{unavailable, unreachable_api};
 
 /// Where objects of a kind are.
 #[derive(Clone, Debug)]
@@ -43,7 +45,8 @@ impl Discovery {
         if let Some(place) = known.and_then(|known| known.get(&kind).cloned()) {
             return Ok(place);
         }
-        let found = discovery::pinned_kind(&self.client, &kind).await;
+        let asked = timeout(LONGEST, discovery::pinned_kind(&self.client, &kind)).await;
+        let found = asked.unwrap_or_else(|_| Err(unreachable_api()));
         let (resource, capabilities) = found.map_err(|error| not_served(&kind, error))?;
         let place = Place {
             resource,

@@ -41,6 +41,8 @@ fn reason(status: &Status) -> Option<Reason> {
         causes.any(|cause| cause.reason == reason)
     };
     Some(match (status.reason.as_str(), status.code) {
+        // Policies say so under the same code as missing rights.
+        _ if says("denied the request") || says("denied request") => return None,
         ("Forbidden", _) | (_, 403) => match () {
             () if has_cause("NamespaceTerminating") => Reason::NamespaceMissing,
             () if says("exceeded quota") || says("failed quota") => Reason::QuotaExceeded,
@@ -118,6 +120,14 @@ mod tests {
                 Some(Reason::ApiUnavailable),
             ),
             (status(503, "", ""), Some(Reason::ApiUnavailable)),
+            (
+                status(
+                    403,
+                    "Forbidden",
+                    "admission webhook \"x\" denied the request: no",
+                ),
+                None,
+            ),
             (status(422, "Invalid", "spec: Required"), None),
             (status(400, "BadRequest", "admission webhook denied"), None),
         ] {

@@ -8,8 +8,12 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::model::ids::ListenerId;
+
+use super::LONGEST;
+use super::error::unreachable_api;
 
 /// Notices that wait to be published. Beyond, they are left out: metrics count
 /// all, and the log has all.
@@ -32,6 +36,8 @@ const NOTE_BYTES: usize = 1000;
 pub struct Notice {
     /// The listener that the event came to.
     pub listener: ListenerId,
+    /// The listener's identity by the API server's count.
+    pub uid: String,
     /// The trigger's path in it.
     pub trigger: String,
     /// Whether it was done.
@@ -71,15 +77,21 @@ pub async fn publish(
             said.retain(|_, at| at.elapsed() < AGAIN_AFTER);
         }
         said.insert(key, Instant::now());
+        let event = event(&notice);
         let about = ObjectReference {
             api_version: Some(LISTENER.0.into()),
             kind: Some(LISTENER.1.into()),
             namespace: Some(notice.listener.namespace.clone()),
             name: Some(notice.listener.name.clone()),
+            uid: Some(notice.uid).filter(|uid| !uid.is_empty()),
+            // Those of other triggers are Events of their own.
+            field_path: Some(notice.trigger),
             ..ObjectReference::default()
         };
-        if let Err(error) = recorder.publish(&event(&notice), &about).await {
-            failed(&error);
+        match timeout(LONGEST, recorder.publish(&event, &about)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => failed(&error),
+            Err(_) => failed(&unreachable_api()),
         }
     }
 }
@@ -123,6 +135,7 @@ mod tests {
                 namespace: "ci".into(),
                 name: "hook".into(),
             },
+            uid: String::new(),
             trigger: "ci/hook#push".into(),
             is_done,
             what: "retries_exhausted",
