@@ -2,32 +2,51 @@
 
 use std::collections::HashSet;
 
-/// A trigger of one namespace in a listener of another one. Both are given as
-/// the account that they act as: its namespace and its name.
+use crate::model::ids::ListenerId;
+
+use super::source::TriggerSource;
+
+/// A trigger of one namespace in a listener of another one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Crossing {
-    /// The listener's account.
+    /// The listener's account: its namespace and its name.
     pub listener: (String, String),
-    /// The trigger's account.
-    pub trigger: (String, String),
+    /// The trigger's namespace.
+    pub namespace: String,
+    /// The account there that the trigger acts as; nothing where it acts as
+    /// the listener's.
+    pub account: Option<String>,
 }
 
 impl Crossing {
+    pub(super) fn of(listener: &ListenerId, account: &str, trigger: &TriggerSource) -> Self {
+        let is_own = trigger.account_namespace == trigger.namespace;
+        Self {
+            listener: (listener.namespace.clone(), account.to_owned()),
+            namespace: trigger.namespace.clone(),
+            account: is_own.then(|| trigger.service_account.clone()),
+        }
+    }
+
     /// What is to be said where nobody could ask.
     pub(super) fn doubt(&self) -> String {
         format!(
             "whether triggers of namespace {} may be taken could not be asked yet",
-            self.trigger.0
+            self.namespace
         )
     }
 
     /// What is missing where it is not permitted.
     pub(super) fn denial(&self) -> String {
         let (namespace, account) = &self.listener;
-        let (other, theirs) = &self.trigger;
+        let other = &self.namespace;
+        let act = match &self.account {
+            Some(theirs) => format!(" and to impersonate serviceaccounts/{theirs}"),
+            None => String::new(),
+        };
         format!(
             "triggers of namespace {other} are left out: service account {namespace}/{account} must be allowed \
-             to get triggers.triggers.tekton.dev and to impersonate serviceaccounts/{theirs} there"
+             to get triggers.triggers.tekton.dev{act} there"
         )
     }
 }
@@ -56,7 +75,7 @@ pub(super) enum Permit {
 
 impl Permits {
     pub(super) fn of(&self, crossing: &Crossing) -> Permit {
-        let is_at_home = crossing.listener.0 == crossing.trigger.0;
+        let is_at_home = crossing.listener.0 == crossing.namespace;
         match self {
             Self::Everything => Permit::Granted,
             Self::Only { permitted, .. } if is_at_home || permitted.contains(crossing) => {
@@ -73,7 +92,7 @@ impl Permits {
             Self::Everything => true,
             Self::Only { permitted, .. } => {
                 let mut permitted = permitted.iter().filter(|one| one.listener == *listener);
-                listener.0 == namespace || permitted.any(|one| one.trigger.0 == namespace)
+                listener.0 == namespace || permitted.any(|one| one.namespace == namespace)
             }
         }
     }

@@ -97,10 +97,7 @@ pub(super) fn listener(
             continue;
         }
         let plan = resolver.trigger(trigger);
-        let crossing = Crossing {
-            listener: (id.namespace.clone(), account.to_owned()),
-            trigger: (meta.namespace.clone(), plan.source.service_account.clone()),
-        };
+        let crossing = Crossing::of(&id, account, &plan.source);
         match permits.of(&crossing) {
             Permit::Granted => triggers.push(plan),
             Permit::Denied => problems.push(at.error(SELECTOR, crossing.denial())),
@@ -157,12 +154,10 @@ pub(super) fn crossings(objects: &Objects) -> HashSet<Crossing> {
         }
         let plan = listener(object, objects, &Permits::Everything);
         let account = object.value.spec.account().unwrap_or(DEFAULT_ACCOUNT);
-        crossings.extend(plan.triggers.into_iter().map(|plan| Crossing {
-            listener: (plan.source.listener.namespace, account.to_owned()),
-            trigger: (plan.source.namespace, plan.source.service_account),
-        }));
+        let triggers = plan.triggers.iter();
+        crossings.extend(triggers.map(|trigger| Crossing::of(&plan.id, account, &trigger.source)));
     }
-    crossings.retain(|crossing| crossing.listener.0 != crossing.trigger.0);
+    crossings.retain(|crossing| crossing.listener.0 != crossing.namespace);
     crossings
 }
 
@@ -323,18 +318,20 @@ impl Resolver<'_> {
         let mut problems = Vec::new();
         let (bindings, binding_places) = parts::bindings(self.objects, parts, &mut problems);
         let (template, template_place) = parts::template(self.objects, parts, &mut problems);
-        let account = [
-            parts.account,
-            self.listener.spec.account().unwrap_or_default(),
-        ];
-        let account = account.into_iter().find(|name| !name.is_empty());
+        let listeners = self.listener.spec.account().unwrap_or(DEFAULT_ACCOUNT);
+        // The listener's account is one of the listener's namespace.
+        let (account_namespace, account) = match parts.account {
+            "" => (self.id.namespace.as_str(), listeners),
+            own => (parts.namespace, own),
+        };
         TriggerPlan {
             source: TriggerSource {
                 listener: self.id.clone(),
                 id: self.identity(path),
                 name: parts.name.to_owned(),
                 namespace: parts.namespace.to_owned(),
-                service_account: account.unwrap_or(DEFAULT_ACCOUNT).to_owned(),
+                service_account: account.to_owned(),
+                account_namespace: account_namespace.to_owned(),
                 interceptors: parts::interceptors(parts, &mut problems),
                 bindings,
                 template,

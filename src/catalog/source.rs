@@ -28,8 +28,10 @@ pub struct TriggerSource {
     pub name: String,
     /// Namespace that its secrets, bindings and template are of.
     pub namespace: String,
-    /// Account, in that namespace, that its effects are performed as.
+    /// Account that its effects are performed as: its own, or its listener's.
     pub service_account: String,
+    /// Namespace of that account.
+    pub account_namespace: String,
     /// Interceptors, in order.
     pub interceptors: Vec<InterceptorSource>,
     /// Parameters of all its bindings, in order.

@@ -162,7 +162,7 @@ pub async fn perform(
     };
     let source = &work.trigger.source;
     let actor = Actor {
-        namespace: &source.namespace,
+        namespace: &source.account_namespace,
         account: &source.service_account,
     };
     let mut effects = Vec::with_capacity(rendered.manifests.len());
