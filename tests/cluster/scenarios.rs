@@ -245,7 +245,12 @@ fn what_deploys() -> Result<(), Failed> {
         server.kubectl(&[&apply[..], more].concat(), "")?;
     }
     // What ships for Tekton is taken by the definitions that ship.
-    for folder in ["bindings", "templates", "deploy/quickstart", "deploy/examples/github"] {
+    for folder in [
+        "bindings",
+        "templates",
+        "deploy/quickstart",
+        "deploy/examples/github",
+    ] {
         let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
         let apply = [
             "apply",
