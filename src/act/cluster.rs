@@ -65,22 +65,7 @@ impl Cluster {
             Ok(()) => Ok(Effect::Created(shown)),
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
                 let there = self.get(&path, &place, actor).await;
-                match there {
-                    Ok(there) if same_origin(&there, manifest) => Ok(Effect::AlreadyThere(shown)),
-                    // A derived name has the event in it, and an account that
-                    // may create need not be allowed to read.
-                    Err(kube::Error::Api(status)) if status.code == 403 && is_derived(manifest) => {
-                        Ok(Effect::AlreadyThere(shown))
-                    }
-                    Err(kube::Error::Api(status)) if status.code == 404 => Err(ActError::Api {
-                        reason: Reason::ApiUnavailable,
-                        message: format!("{shown}: was there and is gone"),
-                    }),
-                    Err(error) if !matches!(&error, kube::Error::Api(s) if s.code == 403) => {
-                        Err(classify(&shown, actor, error))
-                    }
-                    _ => Err(ActError::NameTaken(shown)),
-                }
+                whose(&shown, manifest, there, actor)
             }
             Err(error) => {
                 if matches!(&error, kube::Error::Api(status) if status.code == 404) {
@@ -158,6 +143,30 @@ impl Action for Cluster {
     }
 }
 
+/// What it means that there is an object of this name.
+fn whose(
+    shown: &str,
+    manifest: &Manifest,
+    there: kube::Result<Manifest>,
+    actor: Actor<'_>,
+) -> Result<Effect, ActError> {
+    match there {
+        Ok(there) if same_origin(&there, manifest) => Ok(Effect::AlreadyThere(shown.to_owned())),
+        Ok(_) => Err(ActError::NameTaken(shown.to_owned())),
+        // An account that may create need not be allowed to read. A derived
+        // name has the event in it.
+        Err(kube::Error::Api(status)) if status.code == 403 => match is_derived(manifest) {
+            true => Ok(Effect::AlreadyThere(shown.to_owned())),
+            false => Err(ActError::NameTaken(shown.to_owned())),
+        },
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(ActError::Api {
+            reason: Reason::ApiUnavailable,
+            message: format!("{shown}: was there and is gone"),
+        }),
+        Err(error) => Err(classify(shown, actor, error)),
+    }
+}
+
 fn url(place: &Place, namespace: &str) -> String {
     let namespace = (place.scope == Scope::Namespaced).then_some(namespace);
     DynamicObject::url_path(&place.resource, namespace)
@@ -175,4 +184,32 @@ fn is_derived(manifest: &Manifest) -> bool {
         .unwrap_or_default();
     let is_base32 = |byte: u8| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte);
     prefix.starts_with(start) && hash.len() == 12 && hash.bytes().all(is_base32)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_fixed_name_beside_a_prefix_is_not_taken_for_a_derived_one() {
+        let derived = |prefix: &str, name: &str| {
+            let metadata = json!({"generateName": prefix, "name": name});
+            is_derived(&Manifest(json!({ "metadata": metadata })))
+        };
+        assert!(derived("build-", "build-lfzswg3juacx"));
+        assert!(derived("a-prefix-that-was-cut", "a-prefix-lfzswg3juacx"));
+        for fixed in [
+            "build",
+            "release",
+            "build-LFZSWG3JUACX",
+            "other-lfzswg3juacx",
+        ] {
+            assert!(!derived("build-", fixed), "{fixed}");
+        }
+        assert!(!is_derived(&Manifest(
+            json!({"metadata": {"name": "build-lfzswg3juacx"}})
+        )));
+    }
 }

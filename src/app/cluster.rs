@@ -121,7 +121,7 @@ impl Reloader {
                         self.reload().await;
                     }
                 }
-                Some(told) = self.told.recv() => self.put(told),
+                Some(told) = self.told.recv() => self.put_all(told),
                 Some(name) = self.demands.recv() => self.demand(name),
                 _ = rights.tick() => {
                     if self.has_crossings {
@@ -228,14 +228,31 @@ impl Reloader {
         }
     }
 
-    fn put(&mut self, told: Told) {
+    /// Takes over what is told of Secrets, all of it at once: at the start that
+    /// is much, and events that wait are looked at after each time.
+    fn put_all(&mut self, first: Told) {
+        let mut has_changed = self.put(first);
+        while let Ok(told) = self.told.try_recv() {
+            has_changed |= self.put(told);
+        }
+        if has_changed {
+            self.installer.secrets.replace(self.secrets.clone());
+            self.installer.catalog.secrets_changed();
+        }
+    }
+
+    /// Takes over what is told of one Secret. Whether that is something new.
+    fn put(&mut self, told: Told) -> bool {
         let Told { name, keys } = told;
         // What was told of one that is no longer watched may be old.
         if !self.watches.has(&name) {
-            return;
+            return false;
         }
         match keys {
-            Ok(keys) => self.secrets.put(name, keys),
+            Ok(keys) => {
+                self.secrets.put(name, keys);
+                true
+            }
             Err(error) => {
                 let what = format!("reading secret {}/{}", name.0, name.1);
                 ClusterFailed {
@@ -243,10 +260,8 @@ impl Reloader {
                     error: &error,
                 }
                 .emit(&self.installer.metrics);
-                return;
+                false
             }
         }
-        self.installer.secrets.replace(self.secrets.clone());
-        self.installer.catalog.secrets_changed();
     }
 }

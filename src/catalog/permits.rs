@@ -97,3 +97,6 @@ impl Permits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,8 @@ pub const MANAGED: Annotation = Annotation {
     key: "tripline.dev/managed",
     on: "EventListener",
     values: "`\"true\"`",
-    meaning: "In a cluster where Tekton Triggers runs as well, Tripline serves the EventListeners \
-              that have it. It means nothing for those from files, which are all served.",
+    meaning: "In a cluster, Tripline serves the EventListeners that have it, and with `--claim all` \
+              the others as well. It means nothing for those from files, which are all served.",
 };
 
 /// Whether a delivery that was accepted before is performed again.
