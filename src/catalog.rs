@@ -27,6 +27,7 @@ mod permits;
 mod resolve;
 mod snapshot;
 mod source;
+mod spelling;
 pub mod status;
 pub mod watch_cluster;
 pub mod watch_files;

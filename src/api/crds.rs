@@ -4,23 +4,29 @@
 
 use serde_json::{Map, Value, json};
 
-use super::TRIGGERS_GROUP;
+use super::{TRIGGERS_GROUP, V1ALPHA1, V1BETA1};
 
 struct Kind {
     kind: &'static str,
     singular: &'static str,
     short: &'static str,
     is_namespaced: bool,
+    /// Versions that are served, the stored one first.
+    versions: &'static [&'static str],
     spec: fn() -> Value,
     columns: fn() -> Value,
 }
 
-const KINDS: [Kind; 5] = [
+const TRIGGER_VERSIONS: &[&str] = &[V1BETA1, V1ALPHA1];
+const INTERCEPTOR_VERSIONS: &[&str] = &[V1ALPHA1];
+
+const KINDS: [Kind; 7] = [
     Kind {
         kind: "EventListener",
         singular: "eventlistener",
         short: "el",
         is_namespaced: true,
+        versions: TRIGGER_VERSIONS,
         spec: listener,
         columns: listener_columns,
     },
@@ -29,6 +35,7 @@ const KINDS: [Kind; 5] = [
         singular: "trigger",
         short: "tri",
         is_namespaced: true,
+        versions: TRIGGER_VERSIONS,
         spec: trigger,
         columns: age_alone,
     },
@@ -37,6 +44,7 @@ const KINDS: [Kind; 5] = [
         singular: "triggertemplate",
         short: "tt",
         is_namespaced: true,
+        versions: TRIGGER_VERSIONS,
         spec: template,
         columns: age_alone,
     },
@@ -45,6 +53,7 @@ const KINDS: [Kind; 5] = [
         singular: "triggerbinding",
         short: "tb",
         is_namespaced: true,
+        versions: TRIGGER_VERSIONS,
         spec: binding,
         columns: age_alone,
     },
@@ -53,7 +62,26 @@ const KINDS: [Kind; 5] = [
         singular: "clustertriggerbinding",
         short: "ctb",
         is_namespaced: false,
+        versions: TRIGGER_VERSIONS,
         spec: binding,
+        columns: age_alone,
+    },
+    Kind {
+        kind: "ClusterInterceptor",
+        singular: "clusterinterceptor",
+        short: "ci",
+        is_namespaced: false,
+        versions: INTERCEPTOR_VERSIONS,
+        spec: interceptor,
+        columns: age_alone,
+    },
+    Kind {
+        kind: "Interceptor",
+        singular: "interceptor",
+        short: "ni",
+        is_namespaced: true,
+        versions: INTERCEPTOR_VERSIONS,
+        spec: interceptor,
         columns: age_alone,
     },
 ];
@@ -82,6 +110,10 @@ fn definition(kind: &Kind) -> Value {
             }},
         })
     };
+    let versions = kind.versions.iter().enumerate();
+    let versions: Vec<Value> = versions
+        .map(|(index, name)| version(name, index == 0))
+        .collect();
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -99,7 +131,7 @@ fn definition(kind: &Kind) -> Value {
                 "shortNames": [kind.short],
                 "categories": ["tekton", "tekton-triggers"],
             },
-            "versions": [version("v1beta1", true), version("v1alpha1", false)],
+            "versions": versions,
         },
     })
 }
@@ -229,6 +261,27 @@ fn binding() -> Value {
         "What it binds.",
         json!({"params": list("Parameters.", param)}),
     )
+}
+
+fn interceptor() -> Value {
+    let service = object(
+        "The Service that it is behind.",
+        json!({
+            "name": text("Its name."),
+            "namespace": text("Its namespace."),
+            "path": text("Path of the requests."),
+            "port": json!({"type": "integer", "description": "Its port.", "nullable": true}),
+        }),
+    );
+    let client = object(
+        "Its address: a url or a service.",
+        json!({
+            "caBundle": text("Certificates in PEM that its own is checked against, in base64."),
+            "url": text("The address as it is."),
+            "service": service,
+        }),
+    );
+    object("How it is reached.", json!({"clientConfig": client}))
 }
 
 fn listener_columns() -> Value {

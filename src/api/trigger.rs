@@ -6,6 +6,10 @@ use serde_json::Value;
 use super::meta::{ObjectMeta, null_as_default};
 use super::trigger_template::TriggerTemplateSpec;
 
+pub mod deprecated;
+
+use deprecated::{Cel, Sender};
+
 /// A Trigger.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Trigger {
@@ -50,6 +54,14 @@ pub struct Interceptor {
     pub params: Vec<InterceptorParam>,
     /// The deprecated kind that replaces body and headers.
     pub webhook: Option<Value>,
+    /// Bitbucket in the old spelling; gone after [`Self::upgrade`].
+    pub bitbucket: Option<Sender>,
+    /// Expressions in the old spelling.
+    pub cel: Option<Cel>,
+    /// GitHub in the old spelling.
+    pub github: Option<Sender>,
+    /// GitLab in the old spelling.
+    pub gitlab: Option<Sender>,
 }
 
 /// Names an interceptor.
@@ -72,6 +84,7 @@ pub struct InterceptorRef {
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct InterceptorParam {
     /// Its name.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// Its value.
     #[serde(default)]

@@ -27,6 +27,7 @@ pub struct TriggerBindingSpec {
 #[derive(Clone, Debug, Deserialize)]
 pub struct BindingParam {
     /// Its name.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// The text.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::api::TRIGGERS_GROUP;
 use crate::model::annotations::MANAGED;
 
 use super::diagnostic::Diagnostic;
@@ -157,9 +158,9 @@ impl ClusterObjects {
     fn apply(&mut self, kind: Kind, mut value: Value) -> bool {
         // A list does not say of each object what it is.
         value["kind"] = kind.name().into();
-        value["apiVersion"] = crate::api::TRIGGERS_V1BETA1.into();
+        value["apiVersion"] = format!("{TRIGGERS_GROUP}/{}", kind.stored_version()).into();
         let key = ObjectKey::of(kind, &value);
-        let digest = digest(&value);
+        let digest = digest(kind, &value);
         if self.digests.insert(key.clone(), digest) == Some(digest) {
             return false;
         }
@@ -184,9 +185,13 @@ impl ClusterObjects {
 }
 
 /// Of everything that is read from an object.
-fn digest(value: &Value) -> u64 {
+fn digest(kind: Kind, value: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     value["spec"].to_string().hash(&mut hasher);
+    if matches!(kind, Kind::ClusterInterceptor | Kind::Interceptor) {
+        // It says where the interceptor is.
+        value["status"]["address"].to_string().hash(&mut hasher);
+    }
     for field in ["uid", "labels", "annotations"] {
         value["metadata"][field].to_string().hash(&mut hasher);
     }

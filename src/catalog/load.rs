@@ -167,6 +167,12 @@ impl Loader {
         keep_last_good(&mut objects.triggers, &last.triggers, keep, &mut known);
         keep_last_good(&mut objects.templates, &last.templates, keep, &mut known);
         keep_last_good(&mut objects.bindings, &last.bindings, keep, &mut known);
+        keep_last_good(
+            &mut objects.interceptors,
+            &last.interceptors,
+            keep,
+            &mut known,
+        );
         keep_last_good(&mut objects.secrets, &last.secrets, keep, &mut known);
         // What is kept is not missing, and neither is what a spoilt copy names.
         let unreadable = std::mem::take(&mut objects.unreadable).into_iter();

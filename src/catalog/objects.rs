@@ -4,25 +4,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::event_listener::EventListener;
+use crate::api::interceptor::RegisteredInterceptor;
 use crate::api::secret::Secret;
 use crate::api::trigger::Trigger;
 use crate::api::trigger_binding::TriggerBinding;
 use crate::api::trigger_template::TriggerTemplate;
-use crate::api::{TRIGGERS_GROUP, TRIGGERS_V1BETA1, meta::ObjectMeta};
-use crate::intercept::suspected_headers;
-use crate::model::annotations;
-use crate::model::problem::{kind_of, pointer_token};
+use crate::api::{TRIGGERS_GROUP, V1ALPHA1};
+use crate::model::problem::kind_of;
 
-use super::decode::decode;
 use super::diagnostic::{Diagnostic, Severity};
+use super::spelling;
 use super::yaml::{self, Document, DocumentText};
 
+mod authored;
 mod key;
 
+use authored::{InPlace, NewObject};
 use key::key_of;
 pub use key::{Kind, ObjectKey};
 
@@ -96,6 +96,8 @@ pub struct Objects {
     pub templates: Store<TriggerTemplate>,
     /// TriggerBindings and ClusterTriggerBindings.
     pub bindings: Store<TriggerBinding>,
+    /// ClusterInterceptors and Interceptors.
+    pub interceptors: Store<RegisteredInterceptor>,
     /// Secrets.
     pub secrets: Store<Secret>,
     /// Objects that are there and cannot be read. One that is kept from an
@@ -175,10 +177,10 @@ impl Objects {
         }
     }
 
-    fn read_object(&mut self, value: Value, origin: &Arc<Origin>, read: &mut Read) {
+    fn read_object(&mut self, mut value: Value, origin: &Arc<Origin>, read: &mut Read) {
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
         let nameless = |read: &mut Read, pointer: &str, message: String| {
             read.is_torn = true;
             read.diagnostics.push(origin.error(pointer, message));
@@ -188,22 +190,30 @@ impl Objects {
                 return nameless(read, "", format!("the object has no `{field}`"));
             }
         }
-        let kind = match (api_version.as_str(), Kind::parse(&kind)) {
-            ("v1", Some(Kind::Secret)) => Kind::Secret,
-            (TRIGGERS_V1BETA1, Some(kind)) if kind != Kind::Secret => kind,
-            _ if group != TRIGGERS_GROUP => return,
-            (other, Some(_)) => {
-                let message =
-                    format!("`{other}` is not read by this version; write {TRIGGERS_V1BETA1}");
+        let kind = match (group, Kind::parse(&kind)) {
+            ("", Some(Kind::Secret)) if version == "v1" => Kind::Secret,
+            (TRIGGERS_GROUP, Some(kind)) if kind.is_read_in(version) => kind,
+            (TRIGGERS_GROUP, Some(kind)) if kind != Kind::Secret => {
+                let message = format!(
+                    "`{api_version}` is not read by this version; write {TRIGGERS_GROUP}/{}",
+                    kind.stored_version()
+                );
                 return nameless(read, "/apiVersion", message);
             }
-            (_, None) => {
+            (TRIGGERS_GROUP, _) => {
                 let message =
                     format!("kind `{kind}` of {TRIGGERS_GROUP} is not read by this version");
                 read.diagnostics.push(origin.error("/kind", message));
                 return;
             }
+            _ => return,
         };
+        let in_place = match origin.text {
+            None => InPlace::Served,
+            Some(_) if version == V1ALPHA1 => InPlace::Allowed,
+            Some(_) => InPlace::Unknown,
+        };
+        spelling::normalise(kind, &mut value);
         let key = key_of(kind, &value);
         let given = &value["metadata"]["name"];
         if !given.is_null() && !given.is_string() {
@@ -217,7 +227,12 @@ impl Objects {
             let message = format!("the {kind:?} has no name; give it a metadata.name");
             return nameless(read, "/metadata", message);
         }
-        let entry = NewObject { key, value, origin };
+        let entry = NewObject {
+            key,
+            value,
+            origin,
+            in_place,
+        };
         let unreadable = &mut self.unreadable;
         match kind {
             Kind::Secret => entry.add(&mut self.secrets, unreadable, read),
@@ -226,6 +241,9 @@ impl Objects {
             Kind::TriggerTemplate => entry.add(&mut self.templates, unreadable, read),
             Kind::TriggerBinding | Kind::ClusterTriggerBinding => {
                 entry.add(&mut self.bindings, unreadable, read);
+            }
+            Kind::ClusterInterceptor | Kind::Interceptor => {
+                entry.add(&mut self.interceptors, unreadable, read);
             }
         }
     }
@@ -258,6 +276,7 @@ impl Objects {
         self.triggers.remove(key);
         self.templates.remove(key);
         self.bindings.remove(key);
+        self.interceptors.remove(key);
         self.secrets.remove(key);
     }
 
@@ -268,7 +287,8 @@ impl Objects {
             .keys()
             .chain(self.triggers.keys())
             .chain(self.templates.keys())
-            .chain(self.bindings.keys());
+            .chain(self.bindings.keys())
+            .chain(self.interceptors.keys());
         let all = readable.chain(self.unreadable.keys());
         all.filter(|key| key.kind == kind).cloned().collect()
     }
@@ -280,225 +300,11 @@ impl Objects {
             Kind::Trigger => self.triggers.contains_key(key),
             Kind::TriggerTemplate => self.templates.contains_key(key),
             Kind::TriggerBinding | Kind::ClusterTriggerBinding => self.bindings.contains_key(key),
+            Kind::ClusterInterceptor | Kind::Interceptor => self.interceptors.contains_key(key),
             Kind::Secret => self.secrets.contains_key(key),
         }
     }
 }
 
-/// Objects that have the metadata of every object.
-trait HasMeta {
-    fn meta(&mut self) -> &mut ObjectMeta;
-}
-
-macro_rules! has_meta {
-    ($($object:ty),+) => {
-        $(impl HasMeta for $object {
-            fn meta(&mut self) -> &mut ObjectMeta {
-                &mut self.metadata
-            }
-        })+
-    };
-}
-
-has_meta!(
-    EventListener,
-    Trigger,
-    TriggerTemplate,
-    TriggerBinding,
-    Secret
-);
-
-/// An object that has a name and is not decoded yet.
-struct NewObject<'a> {
-    key: ObjectKey,
-    value: Value,
-    origin: &'a Arc<Origin>,
-}
-
-impl NewObject<'_> {
-    fn add<T: DeserializeOwned + HasMeta>(
-        self,
-        store: &mut Store<T>,
-        unreadable: &mut BTreeMap<ObjectKey, Unreadable>,
-        read: &mut Read,
-    ) {
-        let Self { key, value, origin } = &self;
-        let problem = match decode::<T>(value) {
-            Err((pointer, message)) => {
-                // The message may quote the value.
-                let message = match key.kind {
-                    Kind::Secret => "data and stringData map names to texts".to_owned(),
-                    _ => message,
-                };
-                origin.error(&pointer, format!("{key}: {message}"))
-            }
-            // Secrets have fields that are nobody's business here.
-            Ok((_, unknown)) if !unknown.is_empty() && key.kind != Kind::Secret => {
-                let problems = unknown.iter().map(|pointer| {
-                    let name = pointer.rsplit('/').next().unwrap_or_default();
-                    origin.error(pointer, format!("{key}: unknown field `{name}`"))
-                });
-                let mut problems: Vec<Diagnostic> = problems.collect();
-                // A misspelt filter must not leave a looser trigger behind.
-                let first = problems.remove(0);
-                read.diagnostics.append(&mut problems);
-                first
-            }
-            Ok((mut object, _)) => {
-                if let Some(first) = store.get(key) {
-                    let message = format!("{key} is defined in {} already", first.origin.file());
-                    read.diagnostics
-                        .push(origin.error("/metadata/name", message));
-                    return;
-                }
-                object.meta().namespace.clone_from(&key.namespace);
-                let given = object.meta().annotations.iter();
-                let ignored = given.filter(|(name, value)| !annotations::is_honoured(name, value));
-                read.diagnostics.extend(ignored.map(|(name, value)| {
-                    let pointer = format!("/metadata/annotations/{}", pointer_token(name));
-                    let message = format!(
-                        "{key}: this version does not know `{name}: {value}`, and passes it over"
-                    );
-                    origin.warning(&pointer, message)
-                }));
-                let origin = Arc::clone(origin);
-                let object = Object {
-                    value: Arc::new(object),
-                    origin,
-                };
-                store.insert(self.key, object);
-                return;
-            }
-        };
-        read.diagnostics.push(problem.clone());
-        let labels = value["metadata"]["labels"].as_object();
-        let labels = labels
-            .into_iter()
-            .flatten()
-            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-        let object = Unreadable {
-            labels: labels.collect(),
-            problem,
-            suspects: suspected_headers(value),
-        };
-        unreadable.insert(self.key, object);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> (Objects, Vec<String>) {
-        let mut objects = Objects::default();
-        let read = objects.read_file("f.yaml", text);
-        let shown = read.diagnostics.iter().map(ToString::to_string).collect();
-        (objects, shown)
-    }
-
-    #[test]
-    fn objects_are_found_under_their_namespace_and_default() {
-        let (objects, diagnostics) = read(
-            "apiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: a}\n---\n\
-             apiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: a, namespace: b}\n",
-        );
-        assert_eq!(diagnostics, Vec::<String>::new());
-        let keys: Vec<String> = objects.triggers.keys().map(ToString::to_string).collect();
-        assert_eq!(keys, ["Trigger b/a", "Trigger default/a"]);
-    }
-
-    #[test]
-    fn what_cannot_be_read_says_why_and_whether_triggers_may_be_missing() {
-        let head = "apiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\n";
-        let old = "apiVersion: triggers.tekton.dev/v1alpha1\nkind: ";
-        for (text, expected, torn) in [
-            (format!("{head}metadata: {{name: 7}}"), "is a number", true),
-            (format!("{head}metadata: {{}}"), "has no name", true),
-            (
-                format!("{old}Trigger\nmetadata: {{name: a}}"),
-                "write triggers.tekton.dev/v1beta1",
-                true,
-            ),
-            (
-                format!("{old}ClusterInterceptor\nmetadata: {{name: a}}"),
-                "kind `ClusterInterceptor`",
-                false,
-            ),
-        ] {
-            let read = Objects::default().read_file("f.yaml", &text);
-            let message = &read.diagnostics[0].message;
-            assert!(message.contains(expected), "{message}");
-            assert_eq!(read.is_torn, torn, "{message}");
-        }
-        let (objects, diagnostics) = read(&format!(
-            "{head}metadata: {{name: a, annotations: {{tripline.dev/redeliver: rerun}}}}"
-        ));
-        assert_eq!(objects.triggers.len(), 1);
-        assert!(diagnostics[0].contains(":3:"), "{diagnostics:?}");
-        assert!(diagnostics[0].contains("warning"), "{diagnostics:?}");
-    }
-
-    #[test]
-    fn other_kinds_are_passed_over_and_lists_are_opened() {
-        let (objects, diagnostics) = read(
-            "apiVersion: v1\nkind: List\nitems:\n\
-             - {apiVersion: v1, kind: ServiceAccount, metadata: {name: x}}\n\
-             - {apiVersion: v1, kind: Secret, type: Opaque, metadata: {name: s}}\n",
-        );
-        assert_eq!(diagnostics, Vec::<String>::new());
-        assert_eq!(objects.secrets.len(), 1);
-    }
-
-    #[test]
-    fn a_misspelt_field_is_an_error_and_leaves_no_looser_trigger() {
-        let (objects, diagnostics) = read(
-            "apiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: a}\n\
-             spec:\n  interceptor:\n  - ref: {name: github}\n",
-        );
-        assert_eq!(
-            diagnostics,
-            ["f.yaml:5:3: Trigger default/a: unknown field `interceptor`"]
-        );
-        assert!(objects.triggers.is_empty());
-    }
-
-    #[test]
-    fn a_value_of_the_wrong_type_is_reported_where_it_stands() {
-        let (_, diagnostics) = read(
-            "apiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerBinding\nmetadata: {name: a}\n\
-             spec:\n  params:\n  - name: p\n    value: 1\n",
-        );
-        assert_eq!(
-            diagnostics,
-            ["f.yaml:7:12: TriggerBinding default/a: invalid type: integer `1`, expected a string"]
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_an_object_is_an_error() {
-        for (text, expected) in [
-            ("a: 1\n", "f.yaml:1:1: the object has no `kind`"),
-            (
-                "apiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {}\n",
-                "f.yaml:3:1: the Trigger has no name; give it a metadata.name",
-            ),
-            (
-                "apiVersion: triggers.tekton.dev/v1\nkind: Trigger\nmetadata: {name: a}\n",
-                "f.yaml:1:13: `triggers.tekton.dev/v1` is not read by this version; write triggers.tekton.dev/v1beta1",
-            ),
-        ] {
-            assert_eq!(read(text).1, [expected]);
-        }
-    }
-
-    #[test]
-    fn the_second_object_of_a_name_is_an_error() {
-        let one = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
-        let (objects, diagnostics) = read(&format!("{one}---\n{one}"));
-        assert_eq!(
-            diagnostics,
-            ["f.yaml:7:18: Secret default/s is defined in f.yaml already"]
-        );
-        assert_eq!(objects.secrets.len(), 1);
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::api::{TRIGGERS_GROUP, TRIGGERS_VERSION};
+use crate::api::{TRIGGERS_GROUP, V1BETA1};
 use crate::model::ids::ListenerId;
 
 use super::guard::too_slow;
@@ -124,7 +124,7 @@ impl Writer {
     }
 
     async fn patch(&self, id: &ListenerId, body: Value) -> kube::Result<()> {
-        let kind = GroupVersionKind::gvk(TRIGGERS_GROUP, TRIGGERS_VERSION, "EventListener");
+        let kind = GroupVersionKind::gvk(TRIGGERS_GROUP, V1BETA1, "EventListener");
         let resource = ApiResource::from_gvk(&kind);
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &id.namespace, &resource);

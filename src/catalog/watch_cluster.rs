@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{TRIGGERS_GROUP, TRIGGERS_VERSION};
+use crate::api::TRIGGERS_GROUP;
 
 use super::cluster::{Change, What};
 use super::objects::Kind;
@@ -59,7 +59,7 @@ pub fn watch(
 }
 
 fn api(client: &Client, kind: Kind) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk(TRIGGERS_GROUP, TRIGGERS_VERSION, kind.name());
+    let kind = GroupVersionKind::gvk(TRIGGERS_GROUP, kind.stored_version(), kind.name());
     Api::all_with(client.clone(), &ApiResource::from_gvk(&kind))
 }
 

@@ -200,13 +200,24 @@ impl<'t, I: serde_saphyr::granit_parser::BorrowedInput<'t>> Walk<'t, I> {
         }
     }
 
+    /// Keys are found in any letter case, as they are read; one in the
+    /// pointer's own case counts before others.
     fn mapping(&mut self, wanted: Option<&[String]>) {
+        let mut is_found = false;
         while let Some((key, key_span)) = self.next_node() {
             if matches!(key, Shape::End) {
                 return;
             }
             let inside = match (&key, wanted) {
-                (Shape::Scalar(name), Some([first, rest @ ..])) if name == first => Some(rest),
+                (Shape::Scalar(name), Some([first, rest @ ..])) if name == first => {
+                    is_found = true;
+                    Some(rest)
+                }
+                (Shape::Scalar(name), Some([first, rest @ ..]))
+                    if !is_found && name.eq_ignore_ascii_case(first) =>
+                {
+                    Some(rest)
+                }
                 _ => None,
             };
             if !matches!(key, Shape::Scalar(_)) {
@@ -292,6 +303,15 @@ mod tests {
                 "{pointer}"
             );
         }
+    }
+
+    #[test]
+    fn keys_are_found_in_any_letter_case_and_the_exact_one_first() {
+        let document = &documents("Spec:\n  Name: a\n  name: b\n  NAME: c\n")[0];
+        let place = document.text.locate("/spec/name");
+        assert_eq!(place, Place { line: 3, column: 9 });
+        let place = document.text.locate("/spec/NAME");
+        assert_eq!(place, Place { line: 4, column: 9 });
     }
 
     proptest! {

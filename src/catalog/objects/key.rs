@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::api::{V1ALPHA1, V1BETA1};
+
 use super::DEFAULT_NAMESPACE;
 
 /// The kinds that are read.
@@ -19,18 +21,24 @@ pub enum Kind {
     TriggerBinding,
     /// `ClusterTriggerBinding`.
     ClusterTriggerBinding,
+    /// `ClusterInterceptor`.
+    ClusterInterceptor,
+    /// `Interceptor`.
+    Interceptor,
     /// `Secret`.
     Secret,
 }
 
 impl Kind {
     /// The kinds that say what is triggered.
-    pub const OF_TRIGGERS: [Self; 5] = [
+    pub const OF_TRIGGERS: [Self; 7] = [
         Self::EventListener,
         Self::Trigger,
         Self::TriggerTemplate,
         Self::TriggerBinding,
         Self::ClusterTriggerBinding,
+        Self::ClusterInterceptor,
+        Self::Interceptor,
     ];
 
     /// The kind of this name.
@@ -47,8 +55,29 @@ impl Kind {
             Self::TriggerTemplate => "TriggerTemplate",
             Self::TriggerBinding => "TriggerBinding",
             Self::ClusterTriggerBinding => "ClusterTriggerBinding",
+            Self::ClusterInterceptor => "ClusterInterceptor",
+            Self::Interceptor => "Interceptor",
             Self::Secret => "Secret",
         }
+    }
+
+    /// The version that a cluster stores it in.
+    pub fn stored_version(self) -> &'static str {
+        match self {
+            Self::ClusterInterceptor | Self::Interceptor => V1ALPHA1,
+            Self::Secret => "v1",
+            _ => V1BETA1,
+        }
+    }
+
+    /// Whether it is read in a version of Tekton's group.
+    pub(in crate::catalog) fn is_read_in(self, version: &str) -> bool {
+        self != Self::Secret && (version == V1ALPHA1 || version == self.stored_version())
+    }
+
+    /// Whether it is in a namespace.
+    pub fn is_namespaced(self) -> bool {
+        !matches!(self, Self::ClusterTriggerBinding | Self::ClusterInterceptor)
     }
 }
 
@@ -86,8 +115,8 @@ impl fmt::Display for ObjectKey {
 
 pub(super) fn key_of(kind: Kind, value: &Value) -> ObjectKey {
     let meta = |key: &str| value["metadata"][key].as_str().unwrap_or_default();
-    let namespace = match (kind, meta("namespace")) {
-        (Kind::ClusterTriggerBinding, _) => "",
+    let namespace = match (kind.is_namespaced(), meta("namespace")) {
+        (false, _) => "",
         (_, "") => DEFAULT_NAMESPACE,
         (_, given) => given,
     };
