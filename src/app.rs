@@ -28,7 +28,7 @@ use crate::pipeline::Gate;
 use crate::secrets::{SecretName, SecretSet, SecretStore};
 use crate::telemetry::Metrics;
 use crate::telemetry::happening::{ClusterFailed, Happening};
-use crate::worker::{self, Worker};
+use crate::worker::{self, Caller, Worker};
 
 mod client;
 mod cluster;
@@ -105,7 +105,7 @@ impl App {
         let (stop, rest) = (Stop::default(), TaskTracker::new());
         let in_cluster = client.as_ref().filter(|_| from_cluster);
         let notices = in_cluster.map(|client| shared.publish(client, &rest, &stop.rest));
-        let (worker, queue) = shared.worker(&config, action, notices);
+        let (worker, queue) = shared.worker(&config, action, notices)?;
         match client.filter(|_| from_cluster) {
             Some(client) => {
                 let installer = shared.installer(&config);
@@ -249,18 +249,21 @@ impl Shared {
         config: &Config,
         action: Arc<dyn Action>,
         notices: Option<Notices>,
-    ) -> (Arc<Worker>, worker::Queue) {
-        Worker::new(worker::Parts {
+    ) -> anyhow::Result<(Arc<Worker>, worker::Queue)> {
+        let http = Arc::new(config.client()?);
+        let caller = Caller::new(http, config.outbound.github_hosts.clone());
+        Ok(Worker::new(worker::Parts {
             gate: Arc::clone(&self.gate),
             catalog: Arc::clone(&self.catalog),
             secrets: Arc::clone(&self.secrets) as _,
             action,
+            calls: Arc::new(caller),
             metrics: Arc::clone(&self.metrics),
             policy: RetryPolicy::DEFAULT,
             deferred_for: config.limits.deferred_time,
             retention: config.retention,
             notices,
-        })
+        }))
     }
 
     fn ingress(

@@ -33,11 +33,11 @@ pub mod watch_cluster;
 pub mod watch_files;
 mod yaml;
 
-pub use compile::{Broken, Trigger, recompile};
+pub use compile::{Broken, Group, Stretch, Trigger, Way, recompile};
 pub use load::{Loaded, Loader, SourceFile};
 pub use permits::{Crossing, Permits};
-pub use snapshot::{Entry, Listener, Snapshot};
-pub use source::{InterceptorSource, TriggerSource};
+pub use snapshot::{Entry, Listener, Manner, Snapshot};
+pub use source::{GroupSource, InterceptorSource, TriggerSource};
 
 /// Deleted triggers that are remembered, so that their deliveries can be
 /// cancelled. Of more than these, deliveries wait until they are given up.

@@ -14,13 +14,15 @@ use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::ingress::limits::Limits;
+use crate::outbound::{Client, Guard};
 use crate::telemetry;
 
 mod sections;
 
 use sections::span;
 pub use sections::{
-    AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, ProbeConfig,
+    AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
+    ProbeConfig,
 };
 
 /// Where settings are read from when nobody names a file.
@@ -61,6 +63,8 @@ pub struct Config {
     pub retention: Duration,
     /// The cluster.
     pub kube: KubeConfig,
+    /// Whom the gateway itself calls.
+    pub outbound: OutboundConfig,
     /// The bounds.
     pub limits: LimitsConfig,
     /// How it stops.
@@ -83,6 +87,7 @@ impl Default for Config {
             default_listener: None,
             retention: Duration::from_secs(7 * 24 * 60 * 60),
             kube: KubeConfig::default(),
+            outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),
             drain: DrainConfig::default(),
             log: LogConfig::default(),
@@ -118,6 +123,15 @@ pub enum Sink {
 }
 
 impl Config {
+    /// The client for whatever the gateway itself calls.
+    pub fn client(&self) -> Result<Client, ConfigError> {
+        let guard = Guard::new(&self.outbound.allow).map_err(|entry| ConfigError::Invalid {
+            key: "outbound.allow",
+            message: format!("`{entry}` is no address, no network such as 10.0.0.0/8 and no name"),
+        })?;
+        Ok(Client::new(guard))
+    }
+
     /// Reads the settings. A `file` that is named must be there; the default
     /// one need not.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {

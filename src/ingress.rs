@@ -15,5 +15,5 @@ pub mod server;
 
 pub use budget::Budget;
 pub use handler::{Ingress, Parts, router};
-pub use respond::preview;
+pub use respond::{Told, preview, told};
 pub use route::{Target, request_url, target};

@@ -2,18 +2,23 @@
 //!
 //! In: a verified event, a compiled chain, the secrets that are known. Out: a
 //! verdict, the extensions that overlays added, and what each step found.
-//! Everything here is pure computation; a chain never parses, dials or waits.
+//!
+//! What comes before the first question to somebody else is pure computation
+//! and runs before the sender is answered; the rest runs in the worker, with
+//! [`calls::Calls`] for whom it asks.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::event::VerifiedEvent;
 use crate::model::finding::{Finding, Stop};
 use crate::model::headers::canonical;
 use crate::model::problem::{Problem, unknown_fields};
-use crate::model::secret::Secrets;
+use crate::model::secret::{SecretKeyRef, Secrets};
 use crate::model::sender::Sender;
 use crate::model::verdict::{Reason, Verdict};
 
+pub mod calls;
 pub mod cel;
 mod cel_step;
 mod event_types;
@@ -21,18 +26,45 @@ mod filter;
 mod github;
 mod globs;
 mod harbor;
+mod remote;
+mod rest;
+mod slack;
+mod webhook;
 
+use calls::{Endpoint, OnFailure};
 use cel::Credential;
 use cel_step::CelStep;
 use event_types::EventTypes;
 use filter::Filter;
+use github::{ChangedFiles, Owners};
 use harbor::Harbor;
+use remote::Remote;
+use slack::Slack;
+use webhook::Webhook;
+
+pub use rest::{End, Placed, Replacement, Rest};
 
 /// Names of the interceptors that run inside the gateway.
-pub const BUILT_IN: [&str; 5] = ["github", "gitlab", "harbor", "filter", "cel"];
+pub const BUILT_IN: [&str; 7] = [
+    "github",
+    "gitlab",
+    "bitbucket",
+    "slack",
+    "harbor",
+    "filter",
+    "cel",
+];
+
+/// Those of them that a cluster object of the same name does not stand for:
+/// Tekton installs objects for its own ones, which run in the gateway all the
+/// same.
+pub const TEKTONS: [&str; 5] = ["cel", "github", "gitlab", "bitbucket", "slack"];
 
 /// Parameters of the interceptors that verify a sender and list event types.
-const SENDER_PARAMS: [&str; 5] = [
+const SENDER_PARAMS: [&str; 3] = ["secretRef", "secretRefs", "eventTypes"];
+
+/// More of the one that knows GitHub.
+const GITHUB_PARAMS: [&str; 5] = [
     "secretRef",
     "secretRefs",
     "eventTypes",
@@ -59,9 +91,50 @@ struct Step {
 #[derive(Debug)]
 enum Interceptor {
     EventTypes(EventTypes),
+    NoForm,
     Harbor(Harbor),
     Filter(Box<Filter>),
     Cel(Box<CelStep>),
+    Slack(Slack),
+    ChangedFiles(ChangedFiles),
+    Owners(Owners),
+    Remote(Box<Remote>),
+    Webhook(Box<Webhook>),
+}
+
+/// An interceptor to be added to a chain.
+pub struct Described<'a> {
+    /// Which interceptor it is; nothing where its mistake has been told.
+    pub kind: &'a str,
+    /// The name that its author gave it.
+    pub name: &'a str,
+    /// Its parameters.
+    pub params: &'a Map<String, Value>,
+    /// What is known of a sender of that name.
+    pub sender: Option<&'static Sender>,
+    /// Where it is, where that is outside of the gateway.
+    pub away: Option<&'a Away>,
+    /// Namespace of the trigger; its tokens are there.
+    pub namespace: &'a str,
+    /// Whether it behaves as Tekton's where those differ.
+    pub as_tekton: bool,
+    /// Whether it is the first of its trigger.
+    pub is_first: bool,
+}
+
+/// An interceptor outside of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Away {
+    /// One that speaks Tekton's protocol.
+    Remote(Endpoint),
+    /// One that takes the event and gives another one.
+    Webhook {
+        /// Where it is.
+        endpoint: Endpoint,
+        /// Headers that it is sent.
+        headers: Vec<(String, Vec<String>)>,
+    },
 }
 
 /// What a chain made of an event.
@@ -75,6 +148,8 @@ pub struct Outcome {
     pub extensions: Map<String, Value>,
     /// One entry a step that ran.
     pub findings: Vec<Finding>,
+    /// Where the chain goes on, where it has somebody else to ask first.
+    pub rest: Option<usize>,
 }
 
 /// What a chain sees besides the event.
@@ -85,42 +160,90 @@ pub struct Surroundings<'a> {
     pub namespace: &'a str,
     /// Whether somebody will look at the explanations.
     pub explain: bool,
+    /// Whether a secret has proved who sent the event.
+    pub is_verified: bool,
     /// Headers that no explanation shows: the credentials of all senders, and
     /// what any trigger of the listener compares with a secret.
     pub withheld: &'a [String],
 }
 
 impl Chain {
-    /// Adds the interceptor `kind` under the name that its author gave it.
-    /// `sender` is what is known of a sender of that name. An interceptor
-    /// that only verifies adds nothing.
-    pub fn add(
-        &mut self,
-        kind: &str,
-        name: &str,
-        params: &Map<String, Value>,
-        sender: Option<&'static Sender>,
-    ) -> Result<(), Vec<Problem>> {
+    /// A chain of a trigger's interceptors from number `first` on.
+    pub fn starting_at(first: usize) -> Self {
+        Self {
+            steps: Vec::new(),
+            added: first,
+        }
+    }
+
+    /// Adds an interceptor. One that only verifies adds nothing.
+    pub fn add(&mut self, described: &Described<'_>) -> Result<(), Vec<Problem>> {
         let index = self.added;
         self.added += 1;
-        let interceptor = match kind {
-            // Its mistake has been told.
-            "" => None,
-            "cel" => Some(Interceptor::Cel(Box::new(CelStep::compile(params)?))),
-            "filter" => Some(Interceptor::Filter(Box::new(Filter::compile(params)?))),
-            "harbor" => Some(Interceptor::Harbor(Harbor::compile(params)?)),
-            _ => {
-                let header = sender.and_then(|sender| sender.event_header);
-                let header = header.ok_or_else(|| vec![unknown(kind)])?;
-                event_types(header, params)?
-            }
-        };
-        self.steps.extend(interceptor.map(|interceptor| Step {
-            index,
-            name: if name.is_empty() { kind } else { name }.to_owned(),
-            interceptor,
-        }));
+        let Described { kind, name, .. } = *described;
+        for interceptor in interceptors(described)? {
+            let step = Step {
+                index,
+                name: if name.is_empty() { kind } else { name }.to_owned(),
+                interceptor,
+            };
+            // What looks at headers alone spares others a question.
+            let at = match step.interceptor {
+                Interceptor::EventTypes(_) => self.first_question(),
+                _ => None,
+            };
+            self.steps.insert(at.unwrap_or(self.steps.len()), step);
+        }
         Ok(())
+    }
+
+    /// The first step that asks others, for some event at least.
+    fn first_question(&self) -> Option<usize> {
+        self.steps.iter().position(|step| step.interceptor.asks())
+    }
+
+    /// Whether somebody outside of the gateway may say who sent an event.
+    pub fn is_asked_elsewhere(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| {
+            matches!(
+                step.interceptor,
+                Interceptor::Remote(_) | Interceptor::Webhook(_)
+            )
+        })
+    }
+
+    /// Whether others have to be asked, for some event at least.
+    pub fn asks(&self) -> bool {
+        self.first_question().is_some()
+    }
+
+    /// Whether an expression says who sent an event.
+    pub fn authenticates(&self) -> bool {
+        self.credentials().next().is_some()
+    }
+
+    /// Secrets that it sends to others.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretKeyRef> {
+        self.steps
+            .iter()
+            .filter_map(|step| match &step.interceptor {
+                Interceptor::ChangedFiles(files) => files.secret(),
+                Interceptor::Owners(owners) => owners.secret(),
+                _ => None,
+            })
+    }
+
+    /// Those whom it asks, with the number of the interceptor.
+    pub fn endpoints(&self) -> impl Iterator<Item = (usize, &Endpoint)> {
+        self.steps.iter().filter_map(|step| {
+            let endpoint = match &step.interceptor {
+                Interceptor::Remote(remote) => remote.endpoint(),
+                Interceptor::Webhook(webhook) => webhook.endpoint(),
+                _ => return None,
+            };
+            Some((step.index, endpoint))
+        })
     }
 
     /// Headers that expressions compare with secrets.
@@ -153,15 +276,22 @@ impl Chain {
         })
     }
 
-    /// Runs the chain. Whatever says who sent the event comes first, so that
-    /// a stranger learns nothing from the rest; then it stops at the first
-    /// interceptor that does not let the event pass.
-    pub fn run(&self, event: &VerifiedEvent, around: &Surroundings<'_>) -> Outcome {
+    /// Runs the chain as far as nobody else has to be asked, with the
+    /// `extensions` that there are. Whatever says who sent the event comes
+    /// first, so that a stranger learns nothing from the rest; then it stops
+    /// at the first interceptor that does not let the event pass.
+    pub fn run(
+        &self,
+        event: &VerifiedEvent,
+        around: &Surroundings<'_>,
+        extensions: Map<String, Value>,
+    ) -> Outcome {
         let mut outcome = Outcome {
             verdict: Verdict::Matched,
             reason: None,
-            extensions: Map::new(),
+            extensions,
             findings: Vec::with_capacity(self.steps.len()),
+            rest: None,
         };
         for step in &self.steps {
             if let Interceptor::Cel(cel) = &step.interceptor
@@ -176,17 +306,12 @@ impl Chain {
             outcome.stop("ping", stop);
             return outcome;
         }
-        for step in &self.steps {
-            let decided = step
-                .interceptor
-                .ready(event)
-                .and_then(|()| match &step.interceptor {
-                    Interceptor::EventTypes(types) => types.decide(event),
-                    Interceptor::Harbor(harbor) => harbor.decide(event),
-                    Interceptor::Filter(filter) => filter.decide(event),
-                    Interceptor::Cel(cel) => cel.decide(event, around, &mut outcome.extensions),
-                });
-            match decided {
+        for (index, step) in self.steps.iter().enumerate() {
+            if step.interceptor.needs_call(event) {
+                outcome.rest = Some(index);
+                break;
+            }
+            match step.decide(event, around, &mut outcome.extensions) {
                 Ok(()) => outcome.findings.push(Finding::passed(&step.name)),
                 Err(stop) => {
                     outcome.stop(&step.name, stop);
@@ -194,11 +319,22 @@ impl Chain {
                 }
             }
         }
-        // Bindings need it, whatever the interceptors did.
-        if let Err(stop) = has_body(event) {
+        // Bindings need it, whatever the interceptors did, unless what is asked
+        // next gives another one.
+        if !event.rule().is_open()
+            && !self.is_replaced_next(&outcome)
+            && let Err(stop) = has_body(event)
+        {
             outcome.stop("body", stop);
         }
         outcome
+    }
+}
+
+impl Chain {
+    fn is_replaced_next(&self, outcome: &Outcome) -> bool {
+        let next = outcome.rest.and_then(|rest| self.steps.get(rest));
+        next.is_some_and(|step| matches!(step.interceptor, Interceptor::Webhook(_)))
     }
 }
 
@@ -212,7 +348,11 @@ pub fn unknown_params<'a>(
         "cel" => &["filter", "overlays"],
         // These refuse them themselves.
         "filter" | "harbor" => &[],
-        _ => &SENDER_PARAMS,
+        "github" => &GITHUB_PARAMS,
+        "slack" => &["secretRef", "secretRefs", "requestedFields"],
+        _ if BUILT_IN.contains(&kind) => &SENDER_PARAMS,
+        // What others take is their own affair.
+        _ => &[],
     };
     let names = (!known.is_empty()).then(|| unknown_fields(params, known));
     names.into_iter().flatten()
@@ -241,26 +381,92 @@ fn unknown(kind: &str) -> Problem {
     let built_in = BUILT_IN.join(", ");
     Problem::at(
         "",
-        format!(
-            "there is no interceptor `{kind}`; built in are {built_in}; interceptors over the \
-             network are not supported by this version"
-        ),
+        format!("there is no ClusterInterceptor `{kind}`; built in are {built_in}"),
     )
 }
 
-fn event_types(
-    header: &'static str,
-    params: &Map<String, Value>,
-) -> Result<Option<Interceptor>, Vec<Problem>> {
-    let mut problems = github::refuse_calls(params);
-    let types = EventTypes::compile(header, params).unwrap_or_else(|problem| {
-        problems.push(problem);
-        None
-    });
-    if problems.is_empty() {
-        Ok(types.map(Interceptor::EventTypes))
-    } else {
-        Err(problems)
+/// The steps of an interceptor, in their order.
+fn interceptors(described: &Described<'_>) -> Result<Vec<Interceptor>, Vec<Problem>> {
+    let Described {
+        kind, params, away, ..
+    } = *described;
+    match away {
+        Some(Away::Remote(endpoint)) => {
+            let remote = Remote::new(endpoint.clone(), params.clone());
+            return Ok(vec![Interceptor::Remote(Box::new(remote))]);
+        }
+        Some(Away::Webhook { endpoint, headers }) => {
+            let webhook = Webhook::new(endpoint.clone(), headers.clone(), described.is_first);
+            return Ok(vec![Interceptor::Webhook(Box::new(webhook))]);
+        }
+        None => {}
+    }
+    Ok(match kind {
+        // Its mistake has been told.
+        "" => Vec::new(),
+        "cel" => vec![Interceptor::Cel(Box::new(CelStep::compile(params)?))],
+        "filter" => vec![Interceptor::Filter(Box::new(Filter::compile(params)?))],
+        "harbor" => vec![Interceptor::Harbor(Harbor::compile(params)?)],
+        "slack" => {
+            let slack = Slack::compile(params).map_err(|problem| vec![problem])?;
+            vec![Interceptor::Slack(slack)]
+        }
+        _ => of_sender(described)?,
+    })
+}
+
+/// The steps of an interceptor that is called like a sender.
+fn of_sender(described: &Described<'_>) -> Result<Vec<Interceptor>, Vec<Problem>> {
+    let Described {
+        kind,
+        params,
+        namespace,
+        ..
+    } = *described;
+    let header = described.sender.and_then(|sender| sender.event_header);
+    let header = header.ok_or_else(|| vec![unknown(kind)])?;
+    let mut problems = Vec::new();
+    let mut steps = Vec::new();
+    let mut add = |step: Result<Option<Interceptor>, Problem>| match step {
+        Ok(step) => steps.extend(step),
+        Err(problem) => problems.push(problem),
+    };
+    add(EventTypes::compile(header, params).map(|types| types.map(Interceptor::EventTypes)));
+    if kind == "github" {
+        if described.as_tekton {
+            add(Ok(Some(Interceptor::NoForm)));
+        }
+        let files = ChangedFiles::compile(params, namespace);
+        add(files.map(|files| files.map(Interceptor::ChangedFiles)));
+        let owners = Owners::compile(params, namespace);
+        add(owners.map(|owners| owners.map(Interceptor::Owners)));
+    }
+    match problems.is_empty() {
+        true => Ok(steps),
+        false => Err(problems),
+    }
+}
+
+impl Step {
+    /// Decides by itself.
+    fn decide(
+        &self,
+        event: &VerifiedEvent,
+        around: &Surroundings<'_>,
+        extensions: &mut Map<String, Value>,
+    ) -> Result<(), Stop> {
+        self.interceptor.ready(event)?;
+        match &self.interceptor {
+            Interceptor::EventTypes(types) => types.decide(event),
+            Interceptor::NoForm => no_form(event),
+            Interceptor::Harbor(harbor) => harbor.decide(event),
+            Interceptor::Filter(filter) => filter.decide(event),
+            Interceptor::Cel(cel) => cel.decide(event, around, extensions),
+            Interceptor::Slack(slack) => slack.decide(event, extensions),
+            Interceptor::ChangedFiles(files) => files.decide(event, around, extensions),
+            // These always ask, or let pass whom they do not ask about.
+            Interceptor::Owners(_) | Interceptor::Remote(_) | Interceptor::Webhook(_) => Ok(()),
+        }
     }
 }
 
@@ -269,9 +475,47 @@ impl Interceptor {
     /// body can spare the parser a body that nobody wants.
     fn ready(&self, event: &VerifiedEvent) -> Result<(), Stop> {
         match self {
-            Self::EventTypes(_) => Ok(()),
             Self::Harbor(_) | Self::Filter(_) | Self::Cel(_) => has_body(event),
+            _ => Ok(()),
         }
+    }
+
+    /// Whether it asks others, for some event at least.
+    fn asks(&self) -> bool {
+        matches!(
+            self,
+            Self::ChangedFiles(_) | Self::Owners(_) | Self::Remote(_) | Self::Webhook(_)
+        )
+    }
+
+    /// Whether it has to ask others about this event.
+    fn needs_call(&self, event: &VerifiedEvent) -> bool {
+        match self {
+            Self::ChangedFiles(files) => files.needs_call(event),
+            Self::Owners(owners) => owners.needs_call(event),
+            Self::Remote(_) | Self::Webhook(_) => true,
+            _ => false,
+        }
+    }
+
+    /// What becomes of the event where it gets no answer.
+    fn on_failure(&self) -> OnFailure {
+        match self {
+            Self::Remote(remote) => remote.endpoint().on_failure,
+            Self::Webhook(webhook) => webhook.endpoint().on_failure,
+            _ => OnFailure::Retry,
+        }
+    }
+}
+
+/// Tekton's interceptor takes no forms.
+fn no_form(event: &VerifiedEvent) -> Result<(), Stop> {
+    match event.headers().get("Content-Type") {
+        Some("application/x-www-form-urlencoded") => {
+            let reason = Reason::FormRefused;
+            Err(Stop::failed(reason, reason.meaning()))
+        }
+        _ => Ok(()),
     }
 }
 

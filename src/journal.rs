@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::model::event::RawEvent;
+use crate::model::event::{BodyRule, RawEvent};
 use crate::model::finding::Finding;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, DeliveryKey, EventId, ListenerId, Revision, TriggerId};
@@ -64,12 +64,13 @@ pub trait Journal: Send + Sync {
     fn next_deferred(&self, after: i64) -> Done<'_, Option<Deferral>>;
 
     /// Records what became of a waiting event: the deliveries that it caused
-    /// after all, and the triggers for which it still waits.
+    /// after all, and the triggers for which it still waits. Nothing where it
+    /// does not wait any more.
     fn settle(
         &self,
         id: i64,
         waiting: Vec<TriggerId>,
-        event: Option<NewEvent>,
+        events: Vec<NewEvent>,
     ) -> Done<'_, Vec<Receipt>>;
 
     /// Ends the wait of an event that nobody has decided on. It is kept for
@@ -130,13 +131,15 @@ pub struct Recorded {
     pub body: Bytes,
 }
 
-impl From<Recorded> for RawEvent {
-    fn from(recorded: Recorded) -> Self {
-        Self {
-            method: recorded.method,
-            url: recorded.url,
-            headers: recorded.headers,
-            body: recorded.body,
+impl Recorded {
+    /// The request, for a listener that reads bodies by `rule`.
+    pub fn into_raw(self, rule: BodyRule) -> RawEvent {
+        RawEvent {
+            method: self.method,
+            url: self.url,
+            headers: self.headers,
+            body: self.body,
+            rule,
         }
     }
 }
@@ -156,6 +159,12 @@ pub struct NewDelivery {
     pub extensions: Map<String, Value>,
     /// What each step found.
     pub findings: Vec<Finding>,
+    /// Where its interceptors go on, where somebody else has to be asked.
+    pub resume: Option<usize>,
+    /// All headers, credentials included, where whoever is asked may need
+    /// them. They are sealed before they are written, and forgotten once
+    /// nobody has to be asked any more.
+    pub unsealed: Option<Headers>,
 }
 
 /// What became of one delivery that was to be recorded, in the order given.
@@ -253,6 +262,10 @@ pub struct Leased {
     pub source: String,
     /// What interceptors added.
     pub extensions: Map<String, Value>,
+    /// Where its interceptors go on, where somebody else has to be asked.
+    pub resume: Option<usize>,
+    /// All headers, where whoever is asked may need them.
+    pub unsealed: Option<Headers>,
     /// What it makes, where that is committed already.
     pub rendered: Option<Rendered>,
 }

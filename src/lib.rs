@@ -18,6 +18,7 @@ pub mod journal;
 pub mod worker;
 pub mod catalog;
 pub mod secrets;
+pub mod forge;
 pub mod outbound;
 pub mod shipped;
 pub mod console;

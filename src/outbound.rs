@@ -1,32 +1,86 @@
 //! The only HTTP client.
 //!
-//! In: requests to addresses that whoever runs the gateway has named. Out:
-//! bounded responses. Connections, headers and the whole exchange have
-//! timeouts.
+//! In: requests, and where they may lead. Out: bounded responses. Every
+//! address is looked at after its name was resolved and before anybody
+//! connects to it; connections, headers and the whole exchange have timeouts.
 
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::http::{Request, Response};
 use bytes::Bytes;
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+pub mod breaker;
+mod guard;
+
+use guard::GuardedResolver;
+pub use guard::{Guard, Reach};
 
 /// Longest time that a connection may take to come about.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
-/// Longest time that an exchange may take: longer than the gateway itself lets
-/// one take.
+/// Longest time that an exchange may take where nobody says less: longer than
+/// the gateway itself lets one take.
 const TOTAL_TIME: Duration = Duration::from_secs(90);
 
+/// How long a connection that nobody uses is kept.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// Connections that nobody uses and that are kept for one address.
+const IDLE_CONNECTIONS: usize = 16;
+
 /// Largest response that is read, in bytes.
-const RESPONSE_BYTES: usize = 1024 * 1024;
+const RESPONSE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Sets of certificates that there is a client of its own for.
+const CLIENTS: usize = 64;
+
+/// Sends requests: the network, or what stands for it in a comparison.
+pub trait Http: Send + Sync {
+    /// Sends a request and reads the response.
+    fn send(&self, outgoing: Outgoing) -> Sent<'_>;
+}
+
+/// The future of a response.
+pub type Sent<'h> =
+    Pin<Box<dyn Future<Output = Result<Response<Bytes>, OutboundError>> + Send + 'h>>;
+
+/// A request, and the conditions under which it is sent.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The request.
+    pub request: Request<Bytes>,
+    /// Where it may lead.
+    pub reach: Reach,
+    /// The certificates that the other side is trusted by, as PEM; those of
+    /// this machine where it is empty.
+    pub ca_bundle: String,
+    /// How long the exchange may take.
+    pub within: Duration,
+}
+
+type Hyper = HyperClient<HttpsConnector<HttpConnector<GuardedResolver>>, Full<Bytes>>;
 
 /// An HTTP client for `http` and `https`.
 #[derive(Clone)]
-pub struct Client(HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    guard: Arc<Guard>,
+    /// By where they lead, and by whom they trust.
+    clients: Mutex<HashMap<(Reach, String), Hyper>>,
+}
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
@@ -34,51 +88,154 @@ pub enum OutboundError {
     /// The certificates of this machine cannot be read.
     #[error("the certificates of this machine cannot be read: {0}")]
     Certificates(#[source] std::io::Error),
+    /// The certificates that came with an address are none.
+    #[error("the caBundle cannot be used: {0}")]
+    CaBundle(String),
+    /// It leads where it must not.
+    #[error("{0}")]
+    Forbidden(String),
     /// Nobody answered.
     #[error("{0}")]
     Exchange(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The answer took too long.
-    #[error("no answer within {} seconds", TOTAL_TIME.as_secs())]
-    Timeout,
+    #[error("no answer within {} seconds", .0.as_secs())]
+    Timeout(Duration),
+}
+
+impl OutboundError {
+    /// Whether the same request may be answered later.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Exchange(_) | Self::Timeout(_) | Self::Certificates(_)
+        )
+    }
 }
 
 impl Client {
-    /// A client that trusts the certificates that this machine trusts.
-    pub fn new() -> Result<Self, OutboundError> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(CONNECT_TIME));
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .map_err(OutboundError::Certificates)?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        Ok(Self(
-            HyperClient::builder(TokioExecutor::new()).build(connector),
-        ))
+    /// A client that goes nowhere inside but where `guard` lets it.
+    pub fn new(guard: Guard) -> Self {
+        Self(Arc::new(Inner {
+            guard: Arc::new(guard),
+            clients: Mutex::default(),
+        }))
     }
 
-    /// Sends a request and reads the response.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the body of a response, which `Limited` bounds"
-    )]
+    /// Sends a request to an address that whoever runs this has named, and
+    /// reads the response.
     pub async fn send(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, OutboundError> {
-        let exchange = async {
-            let response = self.0.request(request).await.map_err(with_causes)?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, RESPONSE_BYTES).collect().await;
-            let body = body.map_err(OutboundError::Exchange)?.to_bytes();
-            Ok(Response::from_parts(head, body))
-        };
-        tokio::time::timeout(TOTAL_TIME, exchange)
+        self.exchange(request, Reach::Anywhere, "", TOTAL_TIME)
             .await
-            .map_err(|_| OutboundError::Timeout)?
     }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        reach: Reach,
+        ca_bundle: &str,
+        within: Duration,
+    ) -> Result<Response<Bytes>, OutboundError> {
+        self.0.guard.look_at(request.uri(), reach)?;
+        let client = self.client(reach, ca_bundle)?;
+        let within = within.min(TOTAL_TIME);
+        tokio::time::timeout(within, bounded(client, request))
+            .await
+            .map_err(|_| OutboundError::Timeout(within))?
+    }
+
+    fn client(&self, reach: Reach, ca_bundle: &str) -> Result<Hyper, OutboundError> {
+        let key = (reach, ca_bundle.to_owned());
+        if let Ok(clients) = self.0.clients.lock()
+            && let Some(known) = clients.get(&key)
+        {
+            return Ok(known.clone());
+        }
+        let client = build(Arc::clone(&self.0.guard), reach, ca_bundle)?;
+        if let Ok(mut clients) = self.0.clients.lock() {
+            if clients.len() >= CLIENTS {
+                // Certificates change seldom; whoever changes them often pays.
+                clients.clear();
+            }
+            clients.insert(key, client.clone());
+        }
+        Ok(client)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the body of a response, which `Limited` bounds"
+)]
+async fn bounded(
+    client: Hyper,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Bytes>, OutboundError> {
+    let response = client.request(request).await.map_err(with_causes)?;
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, RESPONSE_BYTES).collect().await;
+    let body = body.map_err(OutboundError::Exchange)?.to_bytes();
+    Ok(Response::from_parts(head, body))
+}
+
+impl Http for Client {
+    fn send(&self, outgoing: Outgoing) -> Sent<'_> {
+        let Outgoing {
+            request,
+            reach,
+            ca_bundle,
+            within,
+        } = outgoing;
+        Box::pin(async move {
+            let request = request.map(Full::new);
+            self.exchange(request, reach, &ca_bundle, within).await
+        })
+    }
+}
+
+fn build(guard: Arc<Guard>, reach: Reach, ca_bundle: &str) -> Result<Hyper, OutboundError> {
+    let mut http = HttpConnector::new_with_resolver(GuardedResolver::new(guard, reach));
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(CONNECT_TIME));
+    http.set_nodelay(true);
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls(ca_bundle)?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    let client = HyperClient::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE_TIME)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .pool_timer(TokioTimer::new())
+        .build(connector);
+    Ok(client)
+}
+
+fn tls(ca_bundle: &str) -> Result<ClientConfig, OutboundError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let unusable = |error: rustls::Error| OutboundError::CaBundle(error.to_string());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?;
+    if ca_bundle.is_empty() {
+        let builder = builder.with_native_roots();
+        let builder = builder.map_err(OutboundError::Certificates)?;
+        return Ok(builder.with_no_client_auth());
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca_bundle.as_bytes()) {
+        let certificate =
+            certificate.map_err(|error| OutboundError::CaBundle(error.to_string()))?;
+        roots.add(certificate).map_err(unusable)?;
+    }
+    if roots.is_empty() {
+        let message = "it holds no certificate in PEM".to_owned();
+        return Err(OutboundError::CaBundle(message));
+    }
+    let builder = builder.with_root_certificates(roots);
+    Ok(builder.with_no_client_auth())
 }
 
 /// The client's own error says only that connecting failed; the cause says why.
@@ -86,9 +243,21 @@ fn with_causes(error: hyper_util::client::legacy::Error) -> OutboundError {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(deeper) = cause {
+        if let Some(forbidden) = deeper.downcast_ref::<std::io::Error>()
+            && forbidden.kind() == std::io::ErrorKind::PermissionDenied
+        {
+            return OutboundError::Forbidden(forbidden.to_string());
+        }
         text.push_str(": ");
         text.push_str(&deeper.to_string());
         cause = deeper.source();
     }
     OutboundError::Exchange(text.into())
+}
+
+/// Whether a text is a URL that can be called.
+pub fn is_callable(url: &str) -> bool {
+    let parsed: Result<Uri, _> = url.parse();
+    parsed
+        .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
 }

@@ -7,12 +7,18 @@
 
 mod accepted;
 mod answer;
+mod consult;
 mod gate;
 mod judge;
 mod perform;
+mod walk;
 
 pub use accepted::{Accepted, Earlier, Held};
 pub use answer::{Answer, answer};
+pub use consult::consult;
 pub use gate::{Acceptance, Gate, Settled};
 pub use judge::{Circumstances, Judgement, judge};
-pub use perform::{Failure, Performed, Prepared, Work, perform, prepare};
+pub use perform::{
+    Arrived, Failure, Performed, Prepared, Work, Workshop, arrive, perform, prepare,
+};
+pub use walk::Halted;

@@ -13,6 +13,7 @@ use crate::model::ids::ListenerId;
 use crate::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
 use crate::model::verdict::Reason;
 
+mod bitbucket;
 mod body;
 mod config;
 mod delivery;
@@ -23,9 +24,11 @@ mod hmac;
 pub mod registry;
 mod scheme;
 mod sign;
+mod slack;
 
 pub use config::compile;
 pub use delivery::{Identity, identify};
+pub use hmac::Hash;
 pub use scheme::{Check, Scheme};
 
 /// What verification found.
@@ -70,6 +73,7 @@ impl Verifier {
 pub struct Arrival<'s> {
     event: Arc<SharedEvent>,
     secrets: &'s dyn Secrets,
+    received_ms: i64,
     proofs: Vec<(&'static str, SecretKeyRef, Finding)>,
 }
 
@@ -81,11 +85,12 @@ enum Finding {
 }
 
 impl<'s> Arrival<'s> {
-    /// Takes a request in.
-    pub fn new(raw: RawEvent, secrets: &'s dyn Secrets) -> Self {
+    /// Takes a request in that came at `received_ms` of Unix time.
+    pub fn new(raw: RawEvent, secrets: &'s dyn Secrets, received_ms: i64) -> Self {
         Self {
             event: Arc::new(share(raw)),
             secrets,
+            received_ms,
             proofs: Vec::new(),
         }
     }
@@ -97,12 +102,13 @@ impl<'s> Arrival<'s> {
         let mut proof = Proof::NoVerifier;
         for verifier in verifiers {
             match self.check(verifier) {
-                Ok(secret) => {
+                Ok(Some(secret)) => {
                     proof = Proof::Secret {
                         verifier: verifier.scheme.name,
                         secret,
                     }
                 }
+                Ok(None) => {}
                 Err(negative) => return negative,
             }
         }
@@ -125,7 +131,8 @@ impl<'s> Arrival<'s> {
         delivery::claimed(listener, &self.event)
     }
 
-    fn check(&mut self, verifier: &Verifier) -> Result<SecretKeyRef, Verification> {
+    /// The secret that proves it; none where nothing was to be proved.
+    fn check(&mut self, verifier: &Verifier) -> Result<Option<SecretKeyRef>, Verification> {
         let event = Arc::clone(&self.event);
         let raw = event.raw();
         if !verifier.scheme.claimed_by(&raw.headers) {
@@ -133,8 +140,11 @@ impl<'s> Arrival<'s> {
         }
         let presented = verifier
             .scheme
-            .presented(&raw.headers)
+            .presented(&raw.headers, self.received_ms)
             .map_err(Verification::Refused)?;
+        if verifier.scheme.is_presence() {
+            return Ok(None);
+        }
         let mut unknown = None;
         for secret in &verifier.secrets {
             let finding = self.proofs.iter().find_map(|(scheme, known, finding)| {
@@ -151,7 +161,7 @@ impl<'s> Arrival<'s> {
                 finding
             });
             match finding {
-                Finding::Match => return Ok(secret.clone()),
+                Finding::Match => return Ok(Some(secret.clone())),
                 Finding::Mismatch => {}
                 Finding::Unknown(reason) => {
                     unknown.get_or_insert((reason, secret.clone()));
@@ -172,7 +182,7 @@ pub fn recall(raw: RawEvent) -> VerifiedEvent {
 }
 
 fn share(raw: RawEvent) -> SharedEvent {
-    let is_ping = registry::is_ping(&raw.headers);
+    let is_ping = !raw.rule.as_tekton && registry::is_ping(&raw.headers);
     SharedEvent::new(raw, body::parse, registry::recognise, is_ping)
 }
 

@@ -17,6 +17,7 @@ use crate::act::Action;
 use crate::act::cluster::events::Notices;
 use crate::catalog::Catalog;
 use crate::clock::unix_ms;
+use crate::intercept::calls::Calls;
 use crate::journal::progress::RetryPolicy;
 use crate::journal::{Done, Journal, JournalError};
 use crate::model::secret::Secrets;
@@ -24,10 +25,13 @@ use crate::pipeline::{Gate, Held};
 use crate::telemetry::Metrics;
 use crate::telemetry::happening::{Happening, JournalFailed};
 
+mod ask;
 mod attempt;
+mod caller;
 mod deferred;
 mod revisions;
 
+pub use caller::Caller;
 use deferred::Look;
 
 /// Deliveries that are performed at once.
@@ -65,6 +69,7 @@ pub struct Worker {
     leased: Arc<Semaphore>,
     tasks: TaskTracker,
     revisions: revisions::Revisions,
+    asking: ask::Asking,
 }
 
 /// What a worker is made of.
@@ -77,6 +82,8 @@ pub struct Parts {
     pub secrets: Arc<dyn Secrets>,
     /// Where objects go.
     pub action: Arc<dyn Action>,
+    /// Who asks interceptors elsewhere.
+    pub calls: Arc<dyn Calls>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// How often something is tried.
@@ -109,6 +116,7 @@ impl Worker {
             leased: Arc::new(Semaphore::new(LEASED_UNITS as usize)),
             tasks: TaskTracker::new(),
             revisions: revisions::Revisions::default(),
+            asking: ask::Asking::default(),
         };
         (Arc::new(worker), Queue(queued))
     }
@@ -188,6 +196,7 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = changed.changed() => self.look_at_deferred(Look::Judge, stop).await,
+                () = self.asking.is_wanted() => self.look_at_deferred(Look::New, stop).await,
                 _ = look_again.tick() => {
                     self.look_at_deferred(Look::OnlyAge, stop).await;
                     self.tidy(stop).await;

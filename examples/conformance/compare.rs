@@ -10,8 +10,11 @@ use crate::{Case, Comparison};
 
 mod bind;
 mod cel;
+mod chain;
 mod example;
+mod interceptor;
 mod render;
+mod world;
 
 /// Compares one case, or says that its kind is not compared yet.
 pub(crate) fn compare(case: &Case) -> Comparison {
@@ -19,6 +22,8 @@ pub(crate) fn compare(case: &Case) -> Comparison {
         "bind" => bind::compare(case),
         "render" => render::compare(case),
         "cel" => cel::compare(case),
+        "interceptor" => interceptor::compare(case),
+        "chain" => chain::compare(case),
         "example" => example::compare(case),
         _ => Comparison::NotCompared,
     }

@@ -28,7 +28,7 @@ pub struct EventListenerSpec {
     pub triggers: Vec<EventListenerTrigger>,
     /// Triggers that share interceptors.
     #[serde(deserialize_with = "null_as_default")]
-    pub trigger_groups: Vec<Value>,
+    pub trigger_groups: Vec<TriggerGroup>,
     /// Namespaces whose Triggers it takes.
     #[serde(deserialize_with = "null_as_default")]
     pub namespace_selector: NamespaceSelector,
@@ -40,6 +40,32 @@ pub struct EventListenerSpec {
     /// Where Tekton would send lifecycle CloudEvents.
     #[serde(rename = "cloudEventURI", deserialize_with = "null_as_default")]
     pub cloud_event_uri: String,
+}
+
+/// Triggers that share interceptors.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TriggerGroup {
+    /// Its name.
+    #[serde(deserialize_with = "null_as_default")]
+    pub name: String,
+    /// What an event passes once for all of them.
+    #[serde(deserialize_with = "null_as_default")]
+    pub interceptors: Vec<Interceptor>,
+    /// Which triggers they are.
+    #[serde(deserialize_with = "null_as_default")]
+    pub trigger_selector: TriggerSelector,
+}
+
+/// Triggers by their namespaces and labels.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TriggerSelector {
+    /// Their namespaces.
+    #[serde(deserialize_with = "null_as_default")]
+    pub namespace_selector: NamespaceSelector,
+    /// Their labels.
+    pub label_selector: Option<LabelSelector>,
 }
 
 /// Namespaces by name.

@@ -53,7 +53,7 @@ pub struct Interceptor {
     #[serde(deserialize_with = "null_as_default")]
     pub params: Vec<InterceptorParam>,
     /// The deprecated kind that replaces body and headers.
-    pub webhook: Option<Value>,
+    pub webhook: Option<Webhook>,
     /// Bitbucket in the old spelling; gone after [`Self::upgrade`].
     pub bitbucket: Option<Sender>,
     /// Expressions in the old spelling.
@@ -62,6 +62,56 @@ pub struct Interceptor {
     pub github: Option<Sender>,
     /// GitLab in the old spelling.
     pub gitlab: Option<Sender>,
+}
+
+/// The deprecated interceptor that replaces body and headers.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Webhook {
+    /// The Service that it is.
+    pub object_ref: Option<ObjectReference>,
+    /// Its address, in place of that.
+    pub url: Option<String>,
+    /// Headers that it is sent.
+    #[serde(deserialize_with = "null_as_default")]
+    pub header: Vec<HeaderParam>,
+}
+
+/// Names an object.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ObjectReference {
+    /// Its kind.
+    #[serde(deserialize_with = "null_as_default")]
+    pub kind: String,
+    /// Its group and version.
+    #[serde(deserialize_with = "null_as_default")]
+    pub api_version: String,
+    /// Its name.
+    #[serde(deserialize_with = "null_as_default")]
+    pub name: String,
+    /// Its namespace.
+    #[serde(deserialize_with = "null_as_default")]
+    pub namespace: String,
+}
+
+/// A header to be sent.
+#[derive(Clone, Debug, Deserialize)]
+pub struct HeaderParam {
+    /// Its name.
+    pub name: String,
+    /// Its value, or several.
+    pub value: OneOrMany,
+}
+
+/// A text, or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
 }
 
 /// Names an interceptor.
@@ -81,7 +131,7 @@ pub struct InterceptorRef {
 }
 
 /// One parameter of an interceptor: any JSON.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, Hash)]
 pub struct InterceptorParam {
     /// Its name.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -13,11 +13,14 @@ use tokio_util::task::TaskTracker;
 use crate::catalog::cluster::{self, Change, Claim, ClusterObjects};
 use crate::catalog::guard::Guard;
 use crate::catalog::status::{Status, statuses};
-use crate::catalog::{Entry, Loader, Snapshot, watch_cluster};
+use crate::catalog::{Entry, Loader, Snapshot, Way, watch_cluster};
 use crate::config::Config;
 use crate::model::ids::ListenerId;
+use crate::model::secret::SecretKeyRef;
 use crate::secrets::{SecretName, SecretSet, Told, Watches};
 use crate::telemetry::happening::{ClusterFailed, Happening};
+
+use crate::verify::Verifier;
 
 use super::duty::Duty;
 use super::reload::{Installer, Mistake};
@@ -191,12 +194,16 @@ impl Reloader {
         let mut wanted = self.demanded.clone();
         for listener in snapshot.listeners() {
             for entry in &listener.triggers {
-                let verifiers = match entry {
-                    Entry::Ready(trigger) => Some(&trigger.verifiers),
-                    Entry::Broken(broken) => broken.verifiers.as_ref(),
+                let mut want = |at: &SecretKeyRef| {
+                    wanted.insert((at.namespace.clone(), at.name.clone()));
                 };
-                let named = verifiers.into_iter().flatten().flat_map(|v| v.secrets());
-                wanted.extend(named.map(|at| (at.namespace.clone(), at.name.clone())));
+                match entry {
+                    Entry::Ready(trigger) => trigger.ways().flat_map(Way::secrets).for_each(want),
+                    Entry::Broken(broken) => {
+                        let verifiers = broken.verifiers.iter().flatten();
+                        verifiers.flat_map(Verifier::secrets).for_each(&mut want);
+                    }
+                }
             }
         }
         let ended = self.watches.keep(&wanted);

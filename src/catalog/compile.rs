@@ -3,19 +3,23 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use crate::bind::{self, BindingParam, Bindings};
-use crate::intercept::{self, Chain};
+use crate::intercept;
 use crate::model::ids::{ListenerId, Revision, TriggerId};
 use crate::model::problem::{Problem, pointer_token};
 use crate::render::{self, Template};
-use crate::verify::{self, Verifier};
+use crate::verify::Verifier;
 
 use super::diagnostic::Diagnostic;
 use super::objects::{Objects, Origin};
 use super::resolve::{Places, TriggerPlan, binding_params, template_source};
 use super::source::{InterceptorSource, TriggerSource};
+
+mod way;
+
+pub(in crate::catalog) use way::Groups;
+use way::{Astray, is_verifiable, params};
+pub use way::{Group, Stretch, Way};
 
 /// A trigger that is ready to look at events.
 #[derive(Debug)]
@@ -26,10 +30,10 @@ pub struct Trigger {
     pub source_json: Arc<str>,
     /// The hash of that.
     pub revision: Revision,
-    /// Who may send to it; nobody in the list means everybody.
-    pub verifiers: Vec<Verifier>,
-    /// What it wants.
-    pub chain: Chain,
+    /// Its group, whose interceptors come before its own.
+    pub group: Option<Arc<Group>>,
+    /// The way through its interceptors.
+    pub way: Way,
     /// What it takes from an event.
     pub bindings: Bindings,
     /// What it makes of that.
@@ -45,6 +49,38 @@ impl Trigger {
     /// The listener that it belongs to.
     pub fn listener(&self) -> &ListenerId {
         &self.source.listener
+    }
+
+    /// The ways through its group's interceptors and its own.
+    pub fn ways(&self) -> impl Iterator<Item = &Way> {
+        let group = self.group.iter().map(|group| &group.way);
+        group.chain(std::iter::once(&self.way))
+    }
+
+    /// Headers that expressions compare with secrets.
+    pub fn credential_headers(&self) -> Vec<String> {
+        self.ways().flat_map(Way::credential_headers).collect()
+    }
+
+    /// Whether nobody can say who sent an event but somebody elsewhere.
+    pub fn is_authenticated_elsewhere(&self) -> bool {
+        let elsewhere = self.ways().any(Way::is_authenticated_elsewhere);
+        elsewhere && !self.ways().any(Way::authenticates)
+    }
+
+    /// Whether its events may have to wait until somebody elsewhere says
+    /// whether they are wanted at all.
+    pub fn may_await(&self) -> bool {
+        let group = self.group.as_ref();
+        self.is_authenticated_elsewhere() || group.is_some_and(|group| group.way.first.chain.asks())
+    }
+
+    /// The trigger as interceptors elsewhere know it.
+    pub fn path(&self) -> String {
+        let TriggerSource {
+            namespace, name, ..
+        } = &self.source;
+        format!("namespaces/{namespace}/triggers/{name}")
     }
 
     /// Whether something is wrong with it although it works.
@@ -72,6 +108,7 @@ pub struct Broken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Interceptor(usize),
+    OfGroup(usize),
     Binding(usize),
     Template,
 }
@@ -91,7 +128,7 @@ pub(super) struct Compiled {
 
 /// Compiles a trigger that was resolved from objects; mistakes come with the
 /// place where they stand.
-pub(super) fn compile(plan: TriggerPlan) -> Compiled {
+pub(super) fn compile(plan: TriggerPlan, groups: &mut Groups) -> Compiled {
     let TriggerPlan {
         source,
         places,
@@ -111,14 +148,24 @@ pub(super) fn compile(plan: TriggerPlan) -> Compiled {
     let params = shown.interceptors.iter().flat_map(|one| &one.params);
     credential_headers.extend(params.flat_map(|param| intercept::suspected_headers(&param.value)));
     let resolved = diagnostics.is_empty();
-    let trigger = match assemble(source) {
+    let trigger = match assemble(source, groups) {
         Ok(trigger) if resolved => {
             diagnostics.extend(advice(&trigger).into_iter().map(warning));
             Ok(Arc::new(trigger))
         }
         Ok(trigger) => {
-            let sound = is_verifiable(&trigger.source, &trigger.verifiers);
-            Err(sound.then_some(trigger.verifiers))
+            let mut verifiers = Vec::new();
+            let group = trigger.source.group.as_ref();
+            let group = group.map_or(&[][..], |group| &group.interceptors);
+            let mut sound = true;
+            for (way, interceptors) in trigger.ways().zip(match trigger.group {
+                Some(_) => [group, &trigger.source.interceptors],
+                None => [&trigger.source.interceptors, group],
+            }) {
+                sound &= is_verifiable(interceptors, &way.first.verifiers);
+                verifiers.extend(way.first.verifiers.iter().cloned());
+            }
+            Err(sound.then_some(verifiers))
         }
         Err(failure) => {
             diagnostics.extend(failure.problems.into_iter().map(error));
@@ -142,37 +189,45 @@ pub(super) fn compile(plan: TriggerPlan) -> Compiled {
 /// Compiles a trigger that the journal kept. It compiled once, so that a
 /// problem means that this version reads it differently.
 pub fn recompile(source: TriggerSource) -> Result<Arc<Trigger>, String> {
-    assemble(source).map(Arc::new).map_err(|failure| {
-        let problems = failure
-            .problems
-            .iter()
-            .map(|(_, problem)| problem.to_string());
-        problems.collect::<Vec<_>>().join("; ")
-    })
+    assemble(source, &mut Groups::default())
+        .map(Arc::new)
+        .map_err(|failure| {
+            let problems = failure
+                .problems
+                .iter()
+                .map(|(_, problem)| problem.to_string());
+            problems.collect::<Vec<_>>().join("; ")
+        })
 }
 
-fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
+fn assemble(source: TriggerSource, groups: &mut Groups) -> Result<Trigger, Failure> {
     let mut problems = Vec::new();
-    let mut verifiers = Vec::new();
-    let mut chain = Chain::default();
-    for (index, interceptor) in source.interceptors.iter().enumerate() {
-        let params = params(interceptor);
-        let part = Part::Interceptor(index);
-        match verify::compile(&interceptor.kind, &params, &source.namespace) {
-            Ok(verifier) => verifiers.extend(verifier),
-            Err(found) => problems.extend(found.into_iter().map(|problem| (part, problem))),
-        }
+    let mut verifiers = Some(Vec::new());
+    let mut go = |way: Result<&Way, Astray>, part: fn(usize) -> Part| {
+        let own = match way {
+            Ok(way) => Some(way.first.verifiers.clone()),
+            Err(astray) => {
+                let found = astray.problems.into_iter();
+                problems.extend(found.map(|(index, problem)| (part(index), problem)));
+                astray.verifiers
+            }
+        };
+        verifiers = verifiers.take().zip(own).map(|(mut all, own)| {
+            all.extend(own);
+            all
+        });
+    };
+    let as_tekton = source.rule.as_tekton;
+    let group = source.group.as_ref();
+    let group = group.map(|group| groups.get(group, as_tekton)).transpose();
+    let group = group.map_err(|astray| go(Err(astray), Part::OfGroup));
+    if let Ok(Some(group)) = &group {
+        go(Ok(&group.way), Part::OfGroup);
     }
-    // Whoever cannot be verified as its author meant it is not verified at all.
-    let verifiable = problems.is_empty() && is_verifiable(&source, &verifiers);
-    for (index, interceptor) in source.interceptors.iter().enumerate() {
-        let sender = verify::registry::sender(&interceptor.kind);
-        let params = params(interceptor);
-        let added = chain.add(&interceptor.kind, &interceptor.name, &params, sender);
-        let part = Part::Interceptor(index);
-        if let Err(found) = added {
-            problems.extend(found.into_iter().map(|problem| (part, problem)));
-        }
+    let way = Way::compile(&source.interceptors, &source.namespace, as_tekton);
+    let way = way.map_err(|astray| go(Err(astray), Part::Interceptor));
+    if let Ok(way) = &way {
+        go(Ok(way), Part::Interceptor);
     }
     let bindings = bind::compile(&source.bindings).map_err(|error| {
         let part = Part::Binding(last_of(&source.bindings, error.param()));
@@ -185,31 +240,25 @@ fn assemble(source: TriggerSource) -> Result<Trigger, Failure> {
         problems.extend(unknown_control(template).map(|problem| (Part::Template, problem)));
     }
     let kept = kept(&source).map_err(|problem| problems.push((Part::Template, problem)));
-    match (bindings, template, kept) {
-        (Ok(bindings), Ok(template), Ok((source_json, revision))) if problems.is_empty() => {
+    match (group, way, bindings, template, kept) {
+        (Ok(group), Ok(way), Ok(bindings), Ok(template), Ok((source_json, revision)))
+            if problems.is_empty() =>
+        {
             Ok(Trigger {
                 source,
                 source_json,
                 revision,
-                verifiers,
-                chain,
+                group,
+                way,
                 bindings,
                 template,
             })
         }
         _ => Err(Failure {
-            verifiers: verifiable.then_some(verifiers),
+            verifiers,
             problems,
         }),
     }
-}
-
-/// Whether somebody can say who sent an event, though the trigger does not
-/// work. Where nobody verifies, an interceptor that there is not may be the
-/// one that was meant to.
-fn is_verifiable(source: &TriggerSource, verifiers: &[Verifier]) -> bool {
-    let mut kinds = source.interceptors.iter().map(|one| one.kind.as_str());
-    !verifiers.is_empty() || kinds.all(|kind| intercept::BUILT_IN.contains(&kind))
 }
 
 /// Annotations of Tripline's own on resource templates. They say whether and
@@ -288,28 +337,15 @@ fn unbindable(problem: &bind::Problem) -> String {
 fn advice(trigger: &Trigger) -> Vec<(Part, Problem)> {
     let source = &trigger.source;
     let mut advice = Vec::new();
-    for (index, interceptor) in source.interceptors.iter().enumerate() {
-        let params = params(interceptor);
-        let unknown = intercept::unknown_params(&interceptor.kind, &params);
-        advice.extend(unknown.map(|name| {
-            let message = format!(
-                "interceptor `{}` has no parameter `{name}`; it is passed over",
-                interceptor.kind
-            );
-            (
-                Part::Interceptor(index),
-                Problem::at(format!("/{name}"), message),
-            )
-        }));
+    if let (Some(source), Some(group)) = (&source.group, &trigger.group) {
+        advise(&source.interceptors, &group.way, Part::OfGroup, &mut advice);
     }
-    let recorded = trigger.chain.recorded_credentials();
-    advice.extend(recorded.map(|(index, part)| {
-        let message = format!(
-            "an expression compares a secret with part of `{part}`, which the journal keeps; \
-             take the secret from a header of its own"
-        );
-        (Part::Interceptor(index), Problem::at("", message))
-    }));
+    advise(
+        &source.interceptors,
+        &trigger.way,
+        Part::Interceptor,
+        &mut advice,
+    );
     let has_default = |name: &str| {
         let declared = trigger.source.template.params.iter();
         declared
@@ -331,6 +367,35 @@ fn advice(trigger: &Trigger) -> Vec<(Part, Problem)> {
     advice
 }
 
+fn advise(
+    interceptors: &[InterceptorSource],
+    way: &Way,
+    part: fn(usize) -> Part,
+    advice: &mut Vec<(Part, Problem)>,
+) {
+    for (index, interceptor) in interceptors.iter().enumerate() {
+        if interceptor.away.is_some() {
+            continue;
+        }
+        let params = params(interceptor);
+        let unknown = intercept::unknown_params(&interceptor.kind, &params);
+        advice.extend(unknown.map(|name| {
+            let message = format!(
+                "interceptor `{}` has no parameter `{name}`; it is passed over",
+                interceptor.kind
+            );
+            (part(index), Problem::at(format!("/{name}"), message))
+        }));
+    }
+    advice.extend(way.recorded_credentials().map(|(index, of)| {
+        let message = format!(
+            "an expression compares a secret with part of `{of}`, which the journal keeps; \
+             take the secret from a header of its own"
+        );
+        (part(index), Problem::at("", message))
+    }));
+}
+
 /// The binding parameter that a mistake is about: the last one of its name, as
 /// it is the second that makes a duplicate.
 fn last_of(params: &[BindingParam], name: &str) -> usize {
@@ -338,18 +403,12 @@ fn last_of(params: &[BindingParam], name: &str) -> usize {
     last.unwrap_or_default()
 }
 
-fn params(interceptor: &InterceptorSource) -> Map<String, Value> {
-    let params = interceptor.params.iter();
-    params
-        .map(|param| (param.name.clone(), param.value.clone()))
-        .collect()
-}
-
 impl Places {
     /// Every object that a piece of the trigger was written in.
     pub(super) fn origins(&self) -> impl Iterator<Item = *const Origin> {
         let bindings = self.bindings.iter();
         let all = bindings.chain([&self.trigger, &self.template]);
+        let all = all.chain(&self.group);
         all.map(|(origin, _)| Arc::as_ptr(origin))
     }
 
@@ -358,18 +417,13 @@ impl Places {
         match part {
             Part::Interceptor(index) => {
                 let (origin, base) = &self.trigger;
-                let here = format!("{base}/interceptors/{index}");
-                // Parameters are pairs of name and value in the text.
-                let path = pointer.get(1..).unwrap_or_default();
-                let (param, rest) = path.split_once('/').unwrap_or((path, ""));
-                let mut params = source.interceptors[index].params.iter();
-                let at = params.position(|given| given.name.eq_ignore_ascii_case(param));
-                let inside = match at {
-                    Some(at) if rest.is_empty() => format!("{here}/params/{at}/value"),
-                    Some(at) => format!("{here}/params/{at}/value/{rest}"),
-                    None => format!("{here}/ref/name"),
-                };
-                (origin, inside)
+                (origin, inside(&source.interceptors, base, index, pointer))
+            }
+            Part::OfGroup(index) => {
+                let (origin, base) = self.group.as_ref().unwrap_or(&self.trigger);
+                let group = source.group.as_ref();
+                let interceptors = group.map_or(&[][..], |group| &group.interceptors);
+                (origin, inside(interceptors, base, index, pointer))
             }
             Part::Binding(index) => {
                 let (origin, inside) = self.bindings.get(index).unwrap_or(&self.trigger);
@@ -380,5 +434,23 @@ impl Places {
                 (origin, format!("{base}{pointer}"))
             }
         }
+    }
+}
+
+/// Where in its object a place in an interceptor's parameters stands.
+fn inside(interceptors: &[InterceptorSource], base: &str, index: usize, pointer: &str) -> String {
+    let here = format!("{base}/interceptors/{index}");
+    // Parameters are pairs of name and value in the text.
+    let path = pointer.get(1..).unwrap_or_default();
+    let (param, rest) = path.split_once('/').unwrap_or((path, ""));
+    let mut params = interceptors
+        .get(index)
+        .into_iter()
+        .flat_map(|one| &one.params);
+    let at = params.position(|given| given.name.eq_ignore_ascii_case(param));
+    match at {
+        Some(at) if rest.is_empty() => format!("{here}/params/{at}/value"),
+        Some(at) => format!("{here}/params/{at}/value/{rest}"),
+        None => format!("{here}/ref/name"),
     }
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::intercept::calls::Reach;
 use crate::model::ids::{ListenerId, TriggerId};
 
-use super::compile::{self, Trigger};
+use super::compile::{self, Groups, Trigger};
 use super::diagnostic::Diagnostic;
 use super::files::ReadFiles;
 use super::objects::{Kind, Object, ObjectKey, Objects, Store};
@@ -85,8 +86,14 @@ impl Loader {
         let mut listeners = Vec::new();
         let mut ready = HashMap::new();
         let (mut reached, mut used) = (HashSet::new(), HashSet::new());
+        let mut groups = Groups::default();
+        // Who writes the files of a gateway is its owner.
+        let tenants = match keeps_last_good {
+            true => Reach::Configured,
+            false => Reach::Guarded,
+        };
         for object in objects.listeners.values() {
-            let plan = resolve::listener(object, &objects, permits);
+            let plan = resolve::listener(object, &objects, permits, tenants);
             let problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
             diagnostics.extend(plan.problems);
             let listener = plan.id.to_string();
@@ -95,7 +102,8 @@ impl Loader {
                 used.extend(trigger.places.origins());
                 let key = (listener.clone(), trigger.source.id.clone());
                 let previous = self.triggers.get(&key);
-                let entry = entry(trigger, previous, keeps_last_good, &mut diagnostics);
+                let context = (keeps_last_good, &mut groups);
+                let entry = entry(trigger, previous, context, &mut diagnostics);
                 if let Entry::Ready(trigger) = &entry {
                     ready.insert(key, Arc::clone(trigger));
                 }
@@ -103,6 +111,7 @@ impl Loader {
             });
             let is_incomplete = (is_incomplete && plan.selects) || plan.is_uncertain;
             let mut listener = Listener::new(plan.id, plan.uid, entries.collect(), is_incomplete);
+            listener.manner = plan.manner;
             listener.problems = problems;
             listeners.push(listener);
         }
@@ -125,7 +134,7 @@ impl Loader {
         // Nobody runs them, and their authors want to know all the same.
         for plan in resolve::unreached(&objects, &reached) {
             used.extend(plan.places.origins());
-            diagnostics.extend(compile::compile(plan).diagnostics);
+            diagnostics.extend(compile::compile(plan, &mut groups).diagnostics);
         }
         diagnostics.extend(compile::check_alone(&objects, &used));
         self.triggers = ready;
@@ -205,7 +214,7 @@ fn keep_last_good<T: Clone>(
 fn entry(
     plan: TriggerPlan,
     previous: Option<&Arc<Trigger>>,
-    keeps_last_good: bool,
+    (keeps_last_good, groups): (bool, &mut Groups),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Entry {
     if let Some(previous) = previous
@@ -215,7 +224,7 @@ fn entry(
     {
         return Entry::Ready(Arc::clone(previous));
     }
-    let compiled = compile::compile(plan);
+    let compiled = compile::compile(plan, groups);
     diagnostics.extend(compiled.diagnostics);
     match (compiled.trigger, previous) {
         (Ok(trigger), _) => Entry::Ready(trigger),

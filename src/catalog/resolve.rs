@@ -7,21 +7,27 @@ use std::sync::Arc;
 use crate::api::event_listener::{EventListener, EventListenerSpec, EventListenerTrigger};
 use crate::api::meta::ObjectMeta;
 use crate::api::trigger::Trigger;
-use crate::model::annotations::{REDELIVERY, for_inline_trigger};
+use crate::intercept::calls::{OnFailure, Reach};
+use crate::model::annotations::{
+    Annotation, COMPAT, INTERCEPTOR_FAILURE, PAYLOAD_VALIDATION, REDELIVERY, RESPONSES,
+    for_inline_trigger,
+};
+use crate::model::event::BodyRule;
 use crate::model::ids::{ListenerId, TriggerId};
 
 use super::diagnostic::Diagnostic;
 use super::objects::{Kind, Object, ObjectKey, Objects, Origin, Unreadable};
 use super::permits::{Crossing, Permit, Permits};
-use super::source::TriggerSource;
+use super::snapshot::Manner;
+use super::source::{GroupSource, TriggerSource};
 
+mod interceptors;
 mod parts;
+mod select;
 
 use parts::Parts;
 pub(super) use parts::{binding_params, template_source};
-
-/// Where a listener says whose triggers it takes.
-const SELECTOR: &str = "/spec/namespaceSelector";
+use select::Selection;
 
 /// Account that acts where nobody names one, as Kubernetes has it.
 const DEFAULT_ACCOUNT: &str = "default";
@@ -37,6 +43,8 @@ pub(super) struct ListenerPlan {
     pub is_uncertain: bool,
     /// Whether it takes triggers by their namespace or labels.
     pub selects: bool,
+    /// How it wants its requests read and answered.
+    pub manner: Manner,
 }
 
 /// A trigger, not compiled yet.
@@ -54,6 +62,8 @@ pub(super) struct TriggerPlan {
 pub(super) struct Places {
     /// The object that holds the trigger, and the pointer to it inside.
     pub trigger: (Arc<Origin>, String),
+    /// The object that holds its group, and the pointer to that.
+    pub group: Option<(Arc<Origin>, String)>,
     /// One for each binding parameter.
     pub bindings: Vec<(Arc<Origin>, String)>,
     /// The template's `spec`.
@@ -61,87 +71,70 @@ pub(super) struct Places {
 }
 
 /// The listener's triggers: those it lists, in its order, then those it
-/// selects, by namespace and name.
+/// selects, by namespace and name, then those of its groups.
 ///
 /// Triggers of another namespace are taken where `permits` say that the
-/// listener's account may read them and act as theirs.
+/// listener's account may read them and act as theirs. `tenants` says where
+/// addresses that are written in triggers may lead.
 pub(super) fn listener(
     object: &Object<EventListener>,
     objects: &Objects,
     permits: &Permits,
+    tenants: Reach,
 ) -> ListenerPlan {
     let meta = &object.value.metadata;
     let id = ListenerId {
         namespace: meta.namespace.clone(),
         name: meta.name.clone(),
     };
+    let mut plan = ListenerPlan {
+        id: id.clone(),
+        uid: meta.uid.clone(),
+        triggers: Vec::new(),
+        problems: Vec::new(),
+        is_uncertain: false,
+        selects: false,
+        manner: manner(&meta.annotations),
+    };
     let mut resolver = Resolver {
         listener: &object.value,
         id: &id,
         objects,
+        tenants,
+        rule: plan.manner.rule,
         repeats: HashMap::new(),
     };
-    let account = object.value.spec.account().unwrap_or(DEFAULT_ACCOUNT);
-    let (mut triggers, mut problems, mut is_uncertain) = (Vec::new(), Vec::new(), false);
-    let at = &object.origin;
     for (index, trigger) in object.value.spec.triggers.iter().enumerate() {
         let place = (
             Arc::clone(&object.origin),
             format!("/spec/triggers/{index}"),
         );
-        triggers.push(resolver.listed(trigger, place));
+        plan.triggers.push(resolver.listed(trigger, place));
     }
-    for trigger in objects.triggers.values() {
-        let meta = &trigger.value.metadata;
-        if !selects(&object.value, &meta.namespace, &meta.labels) {
-            continue;
-        }
-        let plan = resolver.trigger(trigger);
-        let crossing = Crossing::of(&id, account, &plan.source);
-        match permits.of(&crossing) {
-            Permit::Granted => triggers.push(plan),
-            Permit::Denied => problems.push(at.error(SELECTOR, crossing.denial())),
-            Permit::Unknown => {
-                is_uncertain = true;
-                problems.push(at.error(SELECTOR, crossing.doubt()));
-            }
-        }
+    let (selection, place) = Selection::of_listener(&object.value);
+    resolver.select(selection, None, (object, place), permits, &mut plan);
+    let groups = Selection::of_groups(&object.value).enumerate();
+    for (index, (selection, place)) in groups {
+        let group = resolver.group(index, &object.origin, &mut plan.problems);
+        let group = Some(&group);
+        resolver.select(selection, group, (object, &place), permits, &mut plan);
     }
-    for (key, unreadable) in &objects.unreadable {
-        let acting = (id.namespace.clone(), account.to_owned());
-        if key.kind == Kind::Trigger
-            && selects(&object.value, &key.namespace, &unreadable.labels)
-            && permits.reach(&acting, &key.namespace)
-        {
-            let place = (Arc::clone(&object.origin), String::new());
-            triggers.push(resolver.unreadable(key, unreadable, place));
-        }
-    }
-    for index in 0..object.value.spec.trigger_groups.len() {
-        let pointer = format!("/spec/triggerGroups/{index}");
-        triggers.push(resolver.group((Arc::clone(&object.origin), pointer)));
-    }
-    let spec = &object.value.spec;
-    ListenerPlan {
-        uid: meta.uid.clone(),
-        problems,
-        is_uncertain,
-        triggers,
-        selects: spec.label_selector.is_some() || !spec.namespace_selector.match_names.is_empty(),
-        id,
-    }
+    plan
 }
 
-/// Whether the listener's selectors take a Trigger. A label selector alone
-/// looks in the listener's own namespace.
-fn selects(listener: &EventListener, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
-    let selector = listener.spec.label_selector.as_ref();
-    let in_namespace = match listener.spec.namespace_selector.match_names.as_slice() {
-        [all] if all == "*" => true,
-        [] => selector.is_some() && namespace == listener.metadata.namespace,
-        names => names.iter().any(|name| name == namespace),
+/// How a listener wants its requests read and answered.
+fn manner(annotations: &BTreeMap<String, String>) -> Manner {
+    let is = |annotation: &Annotation, value: &str| {
+        let given = annotations.get(annotation.key);
+        given.is_some_and(|given| given == value)
     };
-    in_namespace && selector.is_none_or(|selector| selector.selects(labels))
+    Manner {
+        answers_as_tekton: is(&RESPONSES, "tekton"),
+        rule: BodyRule {
+            validated: !is(&PAYLOAD_VALIDATION, "false"),
+            as_tekton: is(&COMPAT, "tekton"),
+        },
+    }
 }
 
 /// Every trigger of another namespace that a listener selects.
@@ -149,10 +142,12 @@ pub(super) fn crossings(objects: &Objects) -> HashSet<Crossing> {
     let mut crossings = HashSet::new();
     for object in objects.listeners.values() {
         // Without names it takes triggers of its own namespace alone.
-        if object.value.spec.namespace_selector.match_names.is_empty() {
+        let own = Selection::of_listener(&object.value).0;
+        let mut groups = Selection::of_groups(&object.value);
+        if !own.may_cross() && !groups.any(|(group, _)| group.may_cross()) {
             continue;
         }
-        let plan = listener(object, objects, &Permits::Everything);
+        let plan = listener(object, objects, &Permits::Everything, Reach::Guarded);
         let account = object.value.spec.account().unwrap_or(DEFAULT_ACCOUNT);
         let triggers = plan.triggers.iter();
         crossings.extend(triggers.map(|trigger| Crossing::of(&plan.id, account, &trigger.source)));
@@ -176,12 +171,14 @@ pub(super) fn unreached(objects: &Objects, reached: &HashSet<TriggerId>) -> Vec<
         listener: &nobody,
         id: &id,
         objects,
+        tenants: Reach::Guarded,
+        rule: BodyRule::default(),
         repeats: HashMap::new(),
     };
     let plans = objects
         .triggers
         .values()
-        .map(|trigger| resolver.trigger(trigger));
+        .map(|trigger| resolver.trigger(trigger, None));
     plans
         .filter(|plan| !reached.contains(&plan.source.id))
         .collect()
@@ -191,11 +188,113 @@ struct Resolver<'a> {
     listener: &'a EventListener,
     id: &'a ListenerId,
     objects: &'a Objects,
+    /// Where addresses that tenants write may lead.
+    tenants: Reach,
+    /// What the listener takes for a body.
+    rule: BodyRule,
     /// How often each path has been taken.
     repeats: HashMap<String, usize>,
 }
 
+/// A group of the listener's triggers, and where it stands.
+struct Group {
+    source: GroupSource,
+    place: (Arc<Origin>, String),
+    problems: Vec<Diagnostic>,
+}
+
 impl Resolver<'_> {
+    /// Takes the triggers of a selection.
+    fn select(
+        &mut self,
+        selection: Selection<'_>,
+        group: Option<&Group>,
+        (object, place): (&Object<EventListener>, &str),
+        permits: &Permits,
+        plan: &mut ListenerPlan,
+    ) {
+        plan.selects |= selection.is_any();
+        let account = object.value.spec.account().unwrap_or(DEFAULT_ACCOUNT);
+        let at = &object.origin;
+        for trigger in self.objects.triggers.values() {
+            let meta = &trigger.value.metadata;
+            if !selection.takes(&meta.namespace, &meta.labels) {
+                continue;
+            }
+            let taken = self.trigger(trigger, group);
+            let crossing = Crossing::of(self.id, account, &taken.source);
+            match permits.of(&crossing) {
+                Permit::Granted => plan.triggers.push(taken),
+                Permit::Denied => plan.problems.push(at.error(place, crossing.denial())),
+                Permit::Unknown => {
+                    plan.is_uncertain = true;
+                    plan.problems.push(at.error(place, crossing.doubt()));
+                }
+            }
+        }
+        for (key, unreadable) in &self.objects.unreadable {
+            let acting = (self.id.namespace.clone(), account.to_owned());
+            if key.kind == Kind::Trigger
+                && selection.takes(&key.namespace, &unreadable.labels)
+                && permits.reach(&acting, &key.namespace)
+            {
+                let place = (Arc::clone(&object.origin), String::new());
+                plan.triggers.push(self.unreadable(key, unreadable, place));
+            }
+        }
+    }
+
+    /// A group of triggers. What is wrong with it is wrong with each of them,
+    /// and told where there are none as well.
+    fn group(&self, index: usize, origin: &Arc<Origin>, problems: &mut Vec<Diagnostic>) -> Group {
+        let spec = &self.listener.spec.trigger_groups[index];
+        let base = format!("/spec/triggerGroups/{index}");
+        let namespace = &self.id.namespace;
+        let mut own = Vec::new();
+        let on_failure = self.on_failure(None, "", origin, &mut own);
+        let around = interceptors::Surroundings {
+            objects: self.objects,
+            listener: namespace,
+            namespace,
+            tenants: self.tenants,
+            on_failure,
+        };
+        let at = (origin, base.as_str());
+        let resolved = interceptors::resolve(&spec.interceptors, at, &around, &mut own);
+        problems.extend(own.iter().cloned());
+        Group {
+            source: GroupSource {
+                index,
+                name: spec.name.clone(),
+                namespace: namespace.clone(),
+                interceptors: resolved,
+            },
+            place: (Arc::clone(origin), base),
+            problems: own,
+        }
+    }
+
+    /// What becomes of events of a trigger where an interceptor gives no
+    /// answer, by the trigger's own annotations and its listener's.
+    fn on_failure(
+        &self,
+        own: Option<&BTreeMap<String, String>>,
+        name: &str,
+        origin: &Origin,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<OnFailure> {
+        let listeners = &self.listener.metadata.annotations;
+        let word = match own.and_then(|own| own.get(INTERCEPTOR_FAILURE.key)) {
+            Some(word) => Some(word.as_str()),
+            None => for_inline_trigger(listeners, &INTERCEPTOR_FAILURE, name),
+        };
+        let policy = word.map(interceptors::parse_policy).transpose();
+        policy.unwrap_or_else(|message| {
+            problems.push(origin.error("/metadata/annotations", message));
+            None
+        })
+    }
+
     /// A trigger that the listener lists.
     fn listed(
         &mut self,
@@ -213,7 +312,7 @@ impl Resolver<'_> {
                 self.objects.triggers.get(&key),
                 self.objects.unreadable.get(&key),
             ) {
-                (Some(object), _) => self.trigger(object),
+                (Some(object), _) => self.trigger(object, None),
                 (None, Some(unreadable)) => self.unreadable(&key, unreadable, place),
                 (None, None) => self.missing(&key, place),
             };
@@ -232,14 +331,19 @@ impl Resolver<'_> {
                 place,
                 namespace,
                 rerun,
+                annotations: None,
+                group: None,
             },
         )
     }
 
     /// A Trigger object.
-    fn trigger(&mut self, object: &Object<Trigger>) -> TriggerPlan {
+    fn trigger(&mut self, object: &Object<Trigger>, group: Option<&Group>) -> TriggerPlan {
         let (meta, spec) = (&object.value.metadata, &object.value.spec);
-        let path = format!("{}/{}", meta.namespace, meta.name);
+        let path = match group {
+            Some(group) => format!("{}/{}/{}", group.source.name, meta.namespace, meta.name),
+            None => format!("{}/{}", meta.namespace, meta.name),
+        };
         let rerun = |annotations: &BTreeMap<String, String>| {
             annotations
                 .get(REDELIVERY.key)
@@ -256,6 +360,8 @@ impl Resolver<'_> {
                 place: (Arc::clone(&object.origin), "/spec".into()),
                 namespace: &meta.namespace,
                 rerun: rerun(&meta.annotations) || rerun(&self.listener.metadata.annotations),
+                annotations: Some(&meta.annotations),
+                group,
             },
         )
     }
@@ -281,14 +387,6 @@ impl Resolver<'_> {
         plan
     }
 
-    /// A group of triggers. Its events wait, so that an upgrade finds them.
-    fn group(&mut self, place: (Arc<Origin>, String)) -> TriggerPlan {
-        let message = "trigger groups are not supported by this version";
-        let problem = place.0.error(&place.1, message);
-        let path = format!("{}/groups", self.id);
-        self.unusable(path, "", place, problem)
-    }
-
     fn unusable(
         &mut self,
         path: String,
@@ -308,6 +406,8 @@ impl Resolver<'_> {
                 place,
                 namespace: &namespace,
                 rerun: false,
+                annotations: None,
+                group: None,
             },
         );
         plan.problems = vec![problem];
@@ -316,6 +416,20 @@ impl Resolver<'_> {
 
     fn plan(&mut self, path: String, parts: &Parts<'_>) -> TriggerPlan {
         let mut problems = Vec::new();
+        if let Some(group) = parts.group {
+            problems.extend(group.problems.iter().cloned());
+        }
+        let origin = &parts.place.0;
+        let on_failure = self.on_failure(parts.annotations, parts.name, origin, &mut problems);
+        let around = interceptors::Surroundings {
+            objects: self.objects,
+            listener: &self.id.namespace,
+            namespace: parts.namespace,
+            tenants: self.tenants,
+            on_failure,
+        };
+        let at = (origin, parts.place.1.as_str());
+        let resolved = interceptors::resolve(parts.interceptors, at, &around, &mut problems);
         let (bindings, binding_places) = parts::bindings(self.objects, parts, &mut problems);
         let (template, template_place) = parts::template(self.objects, parts, &mut problems);
         let listeners = self.listener.spec.account().unwrap_or(DEFAULT_ACCOUNT);
@@ -332,13 +446,16 @@ impl Resolver<'_> {
                 namespace: parts.namespace.to_owned(),
                 service_account: account.to_owned(),
                 account_namespace: account_namespace.to_owned(),
-                interceptors: parts::interceptors(parts, &mut problems),
+                interceptors: resolved,
                 bindings,
                 template,
                 rerun_redeliveries: parts.rerun,
+                group: parts.group.map(|group| group.source.clone()),
+                rule: self.rule,
             },
             places: Places {
                 trigger: parts.place.clone(),
+                group: parts.group.map(|group| group.place.clone()),
                 bindings: binding_places,
                 template: template_place,
             },

@@ -3,10 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::model::event::BodyRule;
 use crate::model::ids::{ListenerId, TriggerId};
 use crate::verify;
 
 use super::compile::{Broken, Trigger};
+
+/// How a listener wants its requests read and answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// Whether it answers as Tekton Triggers does.
+    pub answers_as_tekton: bool,
+    /// What it takes for a body.
+    pub rule: BodyRule,
+}
 
 /// A listener and its triggers.
 #[derive(Debug)]
@@ -24,6 +34,8 @@ pub struct Listener {
     pub credential_headers: Vec<String>,
     /// Why it does not have all the triggers that it selects.
     pub problems: Vec<String>,
+    /// How it wants its requests read and answered.
+    pub manner: Manner,
 }
 
 impl Listener {
@@ -32,7 +44,7 @@ impl Listener {
         let mut credential_headers: Vec<String> = triggers
             .iter()
             .flat_map(|entry| match entry {
-                Entry::Ready(trigger) => trigger.chain.credential_headers().collect(),
+                Entry::Ready(trigger) => trigger.credential_headers(),
                 Entry::Broken(broken) => broken.credential_headers.clone(),
             })
             .chain(verify::registry::credential_headers().map(str::to_owned))
@@ -46,6 +58,7 @@ impl Listener {
             is_incomplete,
             credential_headers,
             problems: Vec::new(),
+            manner: Manner::default(),
         }
     }
 
@@ -59,6 +72,7 @@ impl Listener {
             is_incomplete: self.is_incomplete,
             credential_headers: self.credential_headers.clone(),
             problems: self.problems.clone(),
+            manner: self.manner,
         }
     }
 }

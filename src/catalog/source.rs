@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::api::trigger::InterceptorParam;
 use crate::bind::BindingParam;
+use crate::intercept::Away;
+use crate::model::event::BodyRule;
 use crate::model::ids::{ListenerId, Revision, TriggerId};
 use crate::render::TemplateSource;
 
@@ -40,10 +42,29 @@ pub struct TriggerSource {
     pub template: TemplateSource,
     /// Whether a delivery that comes again is performed again.
     pub rerun_redeliveries: bool,
+    /// The group that it is in, where it is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupSource>,
+    /// What its listener takes for a body.
+    #[serde(default)]
+    pub rule: BodyRule,
+}
+
+/// Interceptors that an event passes once for all triggers of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GroupSource {
+    /// Which of the listener's groups it is.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// The listener's namespace; secrets are of it.
+    pub namespace: String,
+    /// Interceptors, in order.
+    pub interceptors: Vec<InterceptorSource>,
 }
 
 /// One interceptor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InterceptorSource {
     /// What its author calls it; may be empty.
     pub name: String,
@@ -51,6 +72,9 @@ pub struct InterceptorSource {
     pub kind: String,
     /// Its parameters.
     pub params: Vec<InterceptorParam>,
+    /// Where it is, where that is outside of the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<Away>,
 }
 
 impl TriggerSource {

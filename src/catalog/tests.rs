@@ -95,7 +95,7 @@ fn mistakes_are_told_where_they_stand() {
     );
     let (snapshot, diagnostics) = load(&mut Loader::default(), &text);
     let expected = [
-        "f.yaml:9:19: there is no interceptor `githib`",
+        "f.yaml:9:19: there is no ClusterInterceptor githib",
         "f.yaml:13:16: expected a list of texts, got text",
         "f.yaml:17:9: secretKey is empty",
         "f.yaml:20:12: there is no TriggerBinding default/nowhere",
@@ -263,11 +263,17 @@ fn what_is_not_understood_is_told_once_and_leaves_nothing_looser_behind() {
         (
             "{ref: {name: mine, kind: NamespacedInterceptor}}",
             "",
-            "NamespacedInterceptor",
+            "no Interceptor default/mine",
         ),
-        ("{ref: {name: mine}}", "", "no interceptor `mine`"),
+        ("{ref: {name: mine}}", "", "no ClusterInterceptor mine"),
+        ("{ref: {name: mine, kind: Other}}", "", "not `Other`"),
         ("{}", "", "no `ref.name`"),
-        ("{webhook: {url: 'http://x'}}", "", "webhook interceptors"),
+        ("{webhook: {}}", "", "at an objectRef or at a url"),
+        (
+            "{webhook: {objectRef: {kind: Pod, apiVersion: v1, name: x}}}",
+            "",
+            "a Service of apiVersion v1",
+        ),
         ("", "tripline.dev/if: 'no'", "annotation `tripline.dev/if`"),
     ] {
         let diagnostics = trigger(interceptor, resource);

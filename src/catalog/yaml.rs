@@ -2,7 +2,7 @@
 //! hide the others; and where in its text a piece of a document stands.
 
 use serde_json::Value;
-use serde_saphyr::granit_parser::{Event, Parser, Span};
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
 /// One document of a file.
 #[derive(Debug, PartialEq)]
@@ -75,7 +75,47 @@ pub(super) fn documents(text: &str) -> Vec<Document> {
         .collect()
 }
 
+/// Stands at the end of a text while it is parsed, and nowhere else.
+const END: &str = "\u{f8ff}the end of the text\u{f8ff}";
+
+/// A block scalar that ends with the text has no line break at its end. The
+/// parser gives it one, so that the end is marked.
 fn parse(text: &str) -> Result<Value, SyntaxError> {
+    if !text.ends_with('\n') && ends_in_block(text) {
+        let mut marked = parse_whole(&format!("{text}{END}"));
+        if let Ok(value) = &mut marked {
+            take_end_off(value);
+            return marked;
+        }
+    }
+    parse_whole(text)
+}
+
+/// Whether the last scalar is a block.
+fn ends_in_block(text: &str) -> bool {
+    let events = Parser::new_from_str(text);
+    let scalars = events.filter_map(|event| match event {
+        Ok((Event::Scalar(_, style, ..), _)) => Some(style),
+        _ => None,
+    });
+    let last = scalars.last();
+    matches!(last, Some(ScalarStyle::Literal | ScalarStyle::Folded))
+}
+
+fn take_end_off(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(at) = text.find(END) {
+                text.truncate(at);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(take_end_off),
+        Value::Object(fields) => fields.values_mut().for_each(take_end_off),
+        _ => {}
+    }
+}
+
+fn parse_whole(text: &str) -> Result<Value, SyntaxError> {
     // As the API server's clients read YAML: `no` is false and 010 is eight.
     let options = serde_saphyr::options! {
         legacy_octal_numbers: true,
@@ -252,6 +292,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_block_that_ends_with_the_text_has_no_line_break() {
+        for (text, expected) in [
+            ("a: |\n  x", json!({"a": "x"})),
+            ("a: |\n  x\n", json!({"a": "x\n"})),
+            ("a: |+\n  x", json!({"a": "x"})),
+            ("a: >\n  x\n  y", json!({"a": "x y"})),
+            ("a: |\n  x\n# that was all", json!({"a": "x\n"})),
+            ("- b\n- a: |-\n    x", json!(["b", {"a": "x"}])),
+            ("a: |\n  x\nb: z", json!({"a": "x\n", "b": "z"})),
+        ] {
+            let read = documents(text);
+            assert_eq!(read[0].value.as_ref().unwrap(), &expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn a_broken_document_does_not_hide_its_neighbours() {

@@ -19,7 +19,7 @@ use crate::model::event::RawEvent;
 use crate::model::ids::EventId;
 use crate::model::secret::{SecretLookup, SecretValue, Secrets as _};
 use crate::model::verdict::{DeliveryState, Reason};
-use crate::outbound::Client;
+use crate::outbound::{Client, Guard};
 use crate::secrets::{SecretSet, SecretStore};
 use crate::verify::registry;
 use crate::{shipped, telemetry};
@@ -102,7 +102,7 @@ fn configured(args: GatewayArgs) -> Result<Config> {
 
 async fn show_all(app: &App, printed_already: bool) -> Result<()> {
     let secrets = Secrets::shipped();
-    let client = Client::new()?;
+    let client = Client::new(Guard::default());
     for (name, bytes) in shipped::requests() {
         let mut event = recorded::parse(&bytes).with_context(|| name.clone())?;
         let provider =
@@ -223,7 +223,7 @@ impl Secrets {
         let listener = self.snapshot.listener(path);
         let listener = listener.with_context(|| format!("there is no listener {path}"))?;
         let verifiers = listener.triggers.iter().filter_map(|entry| match entry {
-            Entry::Ready(trigger) => Some(&trigger.verifiers),
+            Entry::Ready(trigger) => Some(&trigger.way.first.verifiers),
             Entry::Broken(_) => None,
         });
         let mut verifiers = verifiers

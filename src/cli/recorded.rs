@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 
-use crate::model::event::RawEvent;
+use crate::model::event::{BodyRule, RawEvent};
 use crate::model::headers::Headers;
 
 /// Most header fields of a recorded request.
@@ -40,6 +40,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<RawEvent> {
         url: request.path.unwrap_or_default().to_owned(),
         headers,
         body: Bytes::copy_from_slice(body),
+        rule: BodyRule::default(),
     })
 }
 

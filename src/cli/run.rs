@@ -6,18 +6,23 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use tokio::runtime::{self, Runtime};
 use uuid::Uuid;
 
 use crate::act::stdout::document;
 use crate::catalog::diagnostic::Severity;
 use crate::catalog::{Listener, Snapshot};
+use crate::clock::unix_ms;
 use crate::ingress::{self, Target, target};
+use crate::intercept::calls::{Calls, NoCalls};
 use crate::journal::Rendered;
 use crate::model::event::RawEvent;
 use crate::model::ids::{DeliveryId, EventId};
 use crate::model::verdict::{Reason, Verdict};
-use crate::pipeline::{Accepted, Circumstances, Judgement, Work, judge, prepare};
+use crate::outbound::{Client, Guard};
+use crate::pipeline::{Accepted, Circumstances, Judgement, Work, arrive, consult, judge, prepare};
 use crate::secrets::{SecretSet, SecretStore};
+use crate::worker::Caller;
 
 use super::{TriggerFiles, USAGE, check, fail, print, recorded, say};
 
@@ -40,6 +45,9 @@ pub(super) struct RunArgs {
     /// The event's id [default: as the gateway would give it]
     #[arg(long, value_name = "UUID")]
     event_id: Option<Uuid>,
+    /// Ask interceptors over the network; without this they count as failed
+    #[arg(long)]
+    call: bool,
     /// What is printed: resources as YAML, or everything as JSON
     #[arg(short, long, value_enum, default_value_t = Output::Yaml)]
     output: Output,
@@ -65,7 +73,7 @@ struct Row {
 /// that applies: 2 bad configuration, 1 a trigger failed, 0 something was
 /// rendered, 4 refused, 3 nothing was triggered.
 pub(super) fn run(args: &RunArgs) -> ExitCode {
-    let (listener, mut accepted) = match prepare_run(args) {
+    let (world, listener, mut accepted) = match prepare_run(args) {
         Ok(prepared) => prepared,
         Err(error) => return fail(&error, USAGE),
     };
@@ -75,7 +83,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let rows: Vec<Row> = accepted
         .judgements
         .iter()
-        .map(|j| row(j, &accepted))
+        .map(|j| row(j, &accepted, &world))
         .collect();
     match args.output {
         Output::Yaml => print_yaml(&rows),
@@ -108,7 +116,33 @@ fn status(rows: &[Row]) -> u8 {
     }
 }
 
-fn prepare_run(args: &RunArgs) -> Result<(Arc<Listener>, Accepted)> {
+/// What a run has besides the event.
+struct World {
+    secrets: Arc<SecretStore>,
+    calls: Box<dyn Calls>,
+    runtime: Runtime,
+}
+
+impl World {
+    fn new(secrets: Arc<SecretStore>, call: bool) -> Result<Self> {
+        // Whoever runs this has chosen the triggers.
+        let calls: Box<dyn Calls> = match call {
+            true => Box::new(Caller::new(
+                Arc::new(Client::new(Guard::default())),
+                Vec::new(),
+            )),
+            false => Box::new(NoCalls),
+        };
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        Ok(Self {
+            secrets,
+            calls,
+            runtime: runtime.context("the asynchronous runtime")?,
+        })
+    }
+}
+
+fn prepare_run(args: &RunArgs) -> Result<(World, Arc<Listener>, Accepted)> {
     let (loaded, diagnostics) = check::load(&args.files.triggers);
     for diagnostic in &diagnostics {
         say(&diagnostic.to_string());
@@ -128,15 +162,25 @@ fn prepare_run(args: &RunArgs) -> Result<(Arc<Listener>, Accepted)> {
     store.replace(secrets);
     let request = recorded::read(&args.request)?;
     let (listener, url) = find(&loaded.snapshot, args.listener.as_deref(), &request.url)?;
-    let raw = RawEvent { url, ..request };
+    let raw = RawEvent {
+        url,
+        rule: listener.manner.rule,
+        ..request
+    };
+    let world = World::new(store, args.call)?;
     let circumstances = Circumstances {
-        secrets: &*store,
+        secrets: &*world.secrets,
         fresh: Uuid::now_v7(),
+        received_ms: unix_ms(),
         explain: true,
         recalled: false,
     };
-    let accepted = judge(&listener, raw, &circumstances);
-    Ok((listener, accepted))
+    let mut accepted = judge(&listener, raw, &circumstances);
+    if accepted.awaits_interceptor() {
+        let consulted = consult(&listener, &mut accepted, &circumstances, &*world.calls);
+        world.runtime.block_on(consulted);
+    }
+    Ok((world, listener, accepted))
 }
 
 /// The listener that the request is for, and what of its path is the event's.
@@ -180,7 +224,7 @@ fn known(snapshot: &Snapshot) -> String {
     }
 }
 
-fn row(judgement: &Judgement, accepted: &Accepted) -> Row {
+fn row(judgement: &Judgement, accepted: &Accepted, world: &World) -> Row {
     let last = judgement.findings.last();
     let mut row = Row {
         name: judgement.name.clone(),
@@ -193,10 +237,9 @@ fn row(judgement: &Judgement, accepted: &Accepted) -> Row {
         detail: last.and_then(|finding| finding.detail.clone()),
         rendered: None,
     };
-    let (Verdict::Matched, Some(event), Some(headers), Some(trigger)) = (
+    let (Verdict::Matched, Some((event, headers)), Some(trigger)) = (
         judgement.verdict,
-        &accepted.verified,
-        &accepted.headers,
+        accepted.event_of(judgement),
         &judgement.compiled,
     ) else {
         return row;
@@ -205,12 +248,22 @@ fn row(judgement: &Judgement, accepted: &Accepted) -> Row {
         id: DeliveryId(0),
         event_id: accepted.event,
         event,
-        headers,
+        headers: &headers,
         trigger,
         extensions: &judgement.extensions,
+        resume: judgement.resume,
+        accepted_ms: unix_ms(),
         rendered: None,
     };
-    match prepare(&work) {
+    let arriving = arrive(&work, &*world.secrets, &*world.calls);
+    let arrived = world.runtime.block_on(arriving);
+    match arrived.and_then(|arrived| prepare(&work, &arrived)) {
+        Err(failure) if failure.is_unwanted() => {
+            row.verdict = Verdict::Filtered;
+            row.stage = failure.stage();
+            row.reason = Some(failure.reason());
+            row.detail = Some(failure.to_string());
+        }
         Ok(prepared) => {
             row.stage = "render";
             row.rendered = Some(prepared.rendered);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::clock::unix_ms;
 use crate::model::event::RawEvent;
 use crate::model::headers::Headers;
-use crate::outbound::Client;
+use crate::outbound::{Client, Guard};
 use crate::verify::{Scheme, registry};
 
 use super::gateway::block_on;
@@ -64,7 +64,7 @@ pub(super) fn send(args: SendArgs) -> ExitCode {
             })?;
             sign(&mut event, scheme, &read_secret(secret)?)?;
         }
-        let response = post(&Client::new()?, event, &args.to).await?;
+        let response = post(&Client::new(Guard::default()), event, &args.to).await?;
         say(&format!("{}", response.status()));
         print(&String::from_utf8_lossy(response.body()));
         Ok(ExitCode::from(u8::from(!response.status().is_success())))
@@ -122,9 +122,10 @@ fn unlike_any_other() -> String {
 
 /// Signs a request.
 pub(super) fn sign(event: &mut RawEvent, scheme: &Scheme, secret: &[u8]) -> Result<()> {
-    let signed = scheme.sign(secret, &event.body);
-    let (header, value) = signed.context("the secret is no text that a header can hold")?;
-    replace(&mut event.headers, header, value);
+    let signed = scheme.sign(secret, &event.body, unix_ms());
+    for (header, value) in signed.context("the secret is no text that a header can hold")? {
+        replace(&mut event.headers, header, value);
+    }
     Ok(())
 }
 
@@ -176,6 +177,7 @@ fn read_secret(given: &str) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::event::BodyRule;
 
     fn event(headers: &[(&str, &str)], body: &'static str) -> RawEvent {
         let mut map = Headers::new();
@@ -187,6 +189,7 @@ mod tests {
             url: "/".into(),
             headers: map,
             body: body.into(),
+            rule: BodyRule::default(),
         }
     }
 

@@ -36,6 +36,17 @@ pub struct ProbeConfig {
     pub listen: String,
 }
 
+/// Whom the gateway itself calls.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct OutboundConfig {
+    /// Networks, addresses and names inside that triggers may name all the
+    /// same.
+    pub allow: Vec<String>,
+    /// Hosts of GitHub Enterprise that events may name.
+    pub github_hosts: Vec<String>,
+}
+
 /// The cluster.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

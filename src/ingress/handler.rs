@@ -136,7 +136,7 @@ impl Ingress {
         let found = self.listener(&head).map_err(|reason| (reason, None));
         let (listener, rest) = found?;
         let refuse = |reason| (reason, Some(Arc::clone(&listener)));
-        if head.method != Method::POST {
+        if head.method != Method::POST && !listener.manner.answers_as_tekton {
             return Err(refuse(Reason::MethodNotAllowed));
         }
         let received =
@@ -148,6 +148,7 @@ impl Ingress {
             url: request_url(&rest),
             headers: headers(&head.headers),
             body: bytes,
+            rule: listener.manner.rule,
         };
         // A task of its own: a sender who hangs up between the commit and the
         // hand-over must not leave a delivery that nobody performs.
@@ -228,6 +229,9 @@ impl Ingress {
             };
             happening.emit(&self.parts.metrics);
         }
+        if accepted.awaits_interceptor() {
+            self.parts.worker.ask_soon();
+        }
         if !held.is_empty() {
             self.parts.worker.take(held, share, tight);
         }
@@ -247,6 +251,7 @@ impl Ingress {
             let circumstances = Circumstances {
                 secrets: &*self.parts.secrets,
                 fresh,
+                received_ms: unix_ms(),
                 explain,
                 recalled: false,
             };
@@ -258,6 +263,7 @@ impl Ingress {
             let circumstances = Circumstances {
                 secrets: &*secrets,
                 fresh,
+                received_ms: unix_ms(),
                 explain,
                 recalled: false,
             };

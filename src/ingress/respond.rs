@@ -26,6 +26,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         Reason::NotThisSender
         | Reason::SignatureMissing
         | Reason::SignatureMalformed
+        | Reason::SignatureExpired
         | Reason::SignatureMismatch
         | Reason::TokenMissing
         | Reason::TokenMismatch
@@ -65,6 +66,14 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::CelFailed
         | Reason::CelExhausted
         | Reason::OverlayFailed
+        | Reason::PayloadIncomplete
+        | Reason::NotAnOwner
+        | Reason::AwaitsInterceptor
+        | Reason::InterceptorStopped
+        | Reason::InterceptorUnavailable
+        | Reason::InterceptorFailed
+        | Reason::FormRefused
+        | Reason::BodyNotForm
         | Reason::BadConfig
         | Reason::BindFailed
         | Reason::BindExhausted
@@ -140,46 +149,114 @@ fn refusal_body(event: EventId, reason: Reason) -> Value {
 
 /// The answer to an event, and the reason where it is not accepted.
 pub(super) fn answer(listener: &Listener, accepted: &Accepted) -> (Response<Body>, Option<Reason>) {
-    match accepted.answer() {
-        Answer::Unauthorised => {
-            let reason = refused(accepted);
-            (refusal(accepted.event, reason), Some(reason))
+    let told = told(listener, accepted);
+    let reason = match accepted.answer() {
+        Answer::Unauthorised => Some(refused(accepted)),
+        Answer::BadBody(reason) | Answer::Later(reason) => Some(reason),
+        Answer::Accepted | Answer::Deferred => None,
+    };
+    let mut response = match (reason, told.body) {
+        (_, Some(body)) => respond(told.status, &body),
+        (Some(reason), None) => refusal(accepted.event, reason),
+        (None, None) => respond(told.status, &Value::Null),
+    };
+    for (name, value) in told.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
         }
-        Answer::BadBody(reason) => {
-            let (status, body) = preview(listener, accepted);
-            (respond(status, &body), Some(reason))
-        }
-        Answer::Later(reason) => (refusal(accepted.event, reason), Some(reason)),
-        Answer::Accepted | Answer::Deferred => {
-            let (status, body) = preview(listener, accepted);
-            (respond(status, &body), None)
-        }
+    }
+    (response, reason.filter(|_| !told.status.is_success()))
+}
+
+/// What the sender of an event is told.
+#[derive(Debug)]
+pub struct Told {
+    /// The status.
+    pub status: StatusCode,
+    /// The body; that of a refusal where there is none.
+    pub body: Option<Value>,
+    /// Headers: those of the CloudEvent that the answer is.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// What the sender of an event is told.
+pub fn told(listener: &Listener, accepted: &Accepted) -> Told {
+    let (status, body) = match (listener.manner.answers_as_tekton, accepted.answer()) {
+        // What could not be kept must be sent again, whatever Tekton says.
+        (_, Answer::Later(reason)) if reason != Reason::NoTriggers => (status(reason), None),
+        (true, _) => tekton_answer(listener, accepted),
+        (false, _) => own_answer(listener, accepted),
+    };
+    Told {
+        headers: match accepted.is_cloud_event && status == StatusCode::ACCEPTED {
+            true => cloud_event(listener, accepted),
+            false => Vec::new(),
+        },
+        status,
+        body,
     }
 }
 
 /// Status and body of the answer to an event.
 pub fn preview(listener: &Listener, accepted: &Accepted) -> (StatusCode, Value) {
+    let told = told(listener, accepted);
+    let body = told.body.unwrap_or_else(|| match accepted.answer() {
+        Answer::Later(reason) | Answer::BadBody(reason) => refusal_body(accepted.event, reason),
+        _ => json!({ "eventID": accepted.event }),
+    });
+    (told.status, body)
+}
+
+fn own_answer(listener: &Listener, accepted: &Accepted) -> (StatusCode, Option<Value>) {
     match accepted.answer() {
         Answer::Accepted => {
             let body = accepted_body(listener, accepted);
-            (StatusCode::ACCEPTED, Value::Object(body))
+            (StatusCode::ACCEPTED, Some(Value::Object(body)))
         }
         Answer::Deferred => {
             let body = deferred_body(listener, accepted);
-            (StatusCode::ACCEPTED, Value::Object(body))
+            (StatusCode::ACCEPTED, Some(Value::Object(body)))
         }
-        Answer::Later(reason) => (status(reason), refusal_body(accepted.event, reason)),
+        Answer::Later(reason) => (status(reason), None),
         Answer::BadBody(reason) => {
             let mut body = accepted_body(listener, accepted);
             body.insert("reason".into(), reason.code().into());
             body.insert("errorMessage".into(), reason.meaning().into());
-            (status(reason), Value::Object(body))
+            (status(reason), Some(Value::Object(body)))
         }
-        Answer::Unauthorised => {
-            let body = json!({ "eventID": accepted.event });
-            (status(refused(accepted)), body)
-        }
+        Answer::Unauthorised => (status(refused(accepted)), None),
     }
+}
+
+/// Tekton's answer: that there is such a listener and that the body is what it
+/// takes, whatever came of the event.
+fn tekton_answer(listener: &Listener, accepted: &Accepted) -> (StatusCode, Option<Value>) {
+    let Some(complaint) = &accepted.complaint else {
+        let body = tekton_body(listener, accepted);
+        return (StatusCode::ACCEPTED, Some(Value::Object(body)));
+    };
+    let body = json!({
+        "eventListener": listener.id.name,
+        "namespace": listener.id.namespace,
+        "eventListenerUID": "",
+        "errorMessage": format!("Invalid event body format : {complaint}"),
+    });
+    (StatusCode::BAD_REQUEST, Some(body))
+}
+
+/// The headers of a CloudEvent that says that an event was accepted.
+fn cloud_event(listener: &Listener, accepted: &Accepted) -> Vec<(&'static str, String)> {
+    let (id, event) = (&listener.id, accepted.event);
+    vec![
+        ("ce-id", event.to_string()),
+        ("ce-source", id.name.clone()),
+        ("ce-specversion", "1.0".into()),
+        (
+            "ce-subject",
+            format!("{}.{} accepted {event}", id.namespace, id.name),
+        ),
+        ("ce-type", "dev.tekton.event.triggers.accepted.v1".into()),
+    ]
 }
 
 fn refused(accepted: &Accepted) -> Reason {

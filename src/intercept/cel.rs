@@ -35,6 +35,8 @@ mod syntax;
 mod testing;
 mod value;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::model::headers::Headers;
@@ -62,4 +64,23 @@ pub struct Scope<'a> {
     pub secrets: &'a dyn Secrets,
     /// The trigger's namespace: the only one that `compareSecret` reads.
     pub namespace: &'a str,
+}
+
+/// Puts a value where an overlay of this key would.
+pub(super) fn set_at(
+    key: &str,
+    into: &mut Map<String, Value>,
+    value: Value,
+) -> Result<(), Cow<'static, str>> {
+    convert::path::Path::parse(key)?.set(into, value)
+}
+
+/// Reads YAML as `parseYAML` does, whatever it holds.
+pub(super) fn read_yaml(text: &str) -> Result<Value, String> {
+    functions::read_yaml(text).map_err(|fault| fault.to_string())
+}
+
+/// Writes a number as Go's `%g` does.
+pub(super) fn general_number(value: f64) -> String {
+    functions::general_number(value)
 }

@@ -85,6 +85,10 @@ impl CelStep {
         let body = event
             .body()
             .map_err(|reason| Stop::failed(reason, reason.meaning()))?;
+        if !matches!(body, Value::Object(_) | Value::Null) {
+            let reason = Reason::BodyNotObject;
+            return Err(Stop::failed(reason, reason.meaning()));
+        }
         let mut added = Map::new();
         let scope = scope(event, body, extensions, around);
         if let Some(filter) = &self.filter {

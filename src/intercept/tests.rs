@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::model::event::{Proof, RawEvent, SharedEvent};
+use crate::model::event::{BodyRule, Proof, RawEvent, SharedEvent};
 use crate::model::headers::Headers;
 use crate::model::json;
 use crate::model::secret::{NoSecrets, SecretKeyRef, SecretLookup, SecretValue};
@@ -34,6 +34,7 @@ fn event(headers: &[(&str, &str)], body: &str) -> VerifiedEvent {
         url: "/path?x=1".into(),
         headers: map,
         body: body.to_owned().into(),
+        rule: BodyRule::default(),
     };
     let is_ping = raw.headers.get("X-Event") == Some("ping");
     let parse = |raw: &RawEvent| json::read(&raw.body, usize::MAX).map_err(|_| Reason::BodyNotJson);
@@ -61,12 +62,29 @@ static SENDER: Sender = Sender {
     },
 };
 
+fn described<'a>(
+    kind: &'a str,
+    params: &'a Map<String, Value>,
+    sender: Option<&'static Sender>,
+) -> Described<'a> {
+    Described {
+        kind,
+        name: "",
+        params,
+        sender,
+        away: None,
+        namespace: "ci",
+        as_tekton: false,
+        is_first: true,
+    }
+}
+
 fn chain(steps: &[(&str, Value)]) -> Chain {
     let mut chain = Chain::default();
     for (kind, params) in steps {
         let sender = (*kind == "sender").then_some(&SENDER);
         let params = params.as_object().cloned().unwrap_or_default();
-        chain.add(kind, "", &params, sender).unwrap();
+        chain.add(&described(kind, &params, sender)).unwrap();
     }
     chain
 }
@@ -76,9 +94,10 @@ fn run(steps: &[(&str, Value)], event: &VerifiedEvent) -> Outcome {
         secrets: &Known,
         namespace: "ci",
         explain: true,
+        is_verified: false,
         withheld: &[],
     };
-    chain(steps).run(event, &around)
+    chain(steps).run(event, &around, Map::new())
 }
 
 fn decided(steps: &[(&str, Value)], event: &VerifiedEvent) -> (Verdict, Option<Reason>) {
@@ -193,10 +212,11 @@ fn no_finding_shows_a_header_that_another_trigger_compares() {
         secrets: &Known,
         namespace: "ci",
         explain: true,
+        is_verified: false,
         withheld: &withheld,
     };
     let chain = chain(&[cel("header.canonical('X-Token') == 'x' && body.a == 1.0")]);
-    let shown = format!("{:?}", chain.run(&event, &around).findings);
+    let shown = format!("{:?}", chain.run(&event, &around, Map::new()).findings);
     assert!(
         shown.contains("X-Token") && !shown.contains("hunter2"),
         "{shown}"
@@ -253,12 +273,13 @@ fn harbor_s_lists_are_asked_one_after_the_other() {
         secrets: &NoSecrets,
         namespace: "ci",
         explain: true,
+        is_verified: false,
         withheld: &[],
     };
     let decide = |params: Value, body: Value| {
         let chain = chain(&[("harbor", params)]);
         let harbor = crate::intercept::tests::harbor_event(&body);
-        chain.run(&harbor, &around).reason
+        chain.run(&harbor, &around, Map::new()).reason
     };
     let push = json!({"type": "PUSH_ARTIFACT", "repository": "acme/team/rocket"});
     assert_eq!(
@@ -316,6 +337,7 @@ fn harbor_event(body: &Value) -> VerifiedEvent {
         url: "/".into(),
         headers: Headers::new(),
         body: body.to_string().into(),
+        rule: BodyRule::default(),
     };
     let parse = |raw: &RawEvent| json::read(&raw.body, usize::MAX).map_err(|_| Reason::BodyNotJson);
     let shared = SharedEvent::new(raw, parse, |_, _| Some(&PLAIN), false);
@@ -325,10 +347,11 @@ fn harbor_event(body: &Value) -> VerifiedEvent {
 #[test]
 fn an_interceptor_that_is_not_there_is_a_mistake() {
     let mut chain = Chain::default();
-    let problems = chain.add("githib", "", &Map::new(), None).unwrap_err();
+    let params = Map::new();
+    let problems = chain.add(&described("githib", &params, None)).unwrap_err();
     assert!(
         problems[0]
             .message
-            .contains("there is no interceptor `githib`")
+            .contains("there is no ClusterInterceptor `githib`")
     );
 }

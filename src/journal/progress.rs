@@ -32,6 +32,8 @@ pub enum Happening {
     FailedForAWhile(Reason),
     /// An attempt failed for a reason that will not pass.
     FailedForGood(Reason),
+    /// An interceptor does not want the event after all.
+    NotWanted(Reason),
     /// Its trigger is gone.
     TriggerGone,
     /// A stopping worker, or a restarted process, gives it back.
@@ -109,6 +111,10 @@ impl Progress {
             Happening::HandedBack => Self {
                 due_ms: now_ms,
                 ..to(DeliveryState::Pending, self.reason)
+            },
+            Happening::NotWanted(reason) => Self {
+                attempts: self.attempts.saturating_add(1),
+                ..to(DeliveryState::Cancelled, Some(reason))
             },
             Happening::TriggerGone => to(DeliveryState::Cancelled, Some(Reason::TriggerDeleted)),
             Happening::Succeeded => Self {

@@ -164,7 +164,7 @@ impl Journal for SqliteJournal {
         self.write_or_refuse(move |connection| {
             let mut admitted = Admitted::default();
             if let Some(event) = &event {
-                admitted.receipts = event::insert(connection, event)?;
+                admitted.receipts = event::insert(connection, &seal, event)?;
             }
             let (fitting, turned_away): (Vec<_>, Vec<_>) =
                 deferral::split(connection, &waiting, quotas)?;
@@ -189,7 +189,8 @@ impl Journal for SqliteJournal {
     }
 
     fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Lease> {
-        self.write(move |connection| delivery::lease(connection, now_ms, limit))
+        let seal = Arc::clone(&self.seal);
+        self.write(move |connection| delivery::lease(connection, &seal, now_ms, limit))
     }
 
     fn next_due(&self) -> Done<'_, Option<i64>> {
@@ -209,14 +210,17 @@ impl Journal for SqliteJournal {
         &self,
         id: i64,
         waiting: Vec<TriggerId>,
-        event: Option<NewEvent>,
+        events: Vec<NewEvent>,
     ) -> Done<'_, Vec<Receipt>> {
+        let seal = Arc::clone(&self.seal);
         self.write(move |connection| {
-            deferral::settle(connection, id, &waiting)?;
-            match &event {
-                Some(event) => event::insert(connection, event),
-                None => Ok(Vec::new()),
+            let mut receipts = Vec::new();
+            if deferral::settle(connection, id, &waiting)? {
+                for event in &events {
+                    receipts.append(&mut event::insert(connection, &seal, event)?);
+                }
             }
+            Ok(receipts)
         })
     }
 

@@ -38,6 +38,47 @@ pub const REDELIVERY: Annotation = Annotation {
               triggers; `tripline.dev/redelivery.NAME` for its inline trigger NAME.",
 };
 
+/// Whether a listener answers as Tekton Triggers does.
+pub const RESPONSES: Annotation = Annotation {
+    key: "tripline.dev/responses",
+    on: "EventListener",
+    values: "`tekton`",
+    meaning: "The EventListener answers as Tekton Triggers does: any method is taken, every event \
+              is answered 202 without saying what became of it, and a body that is no JSON object \
+              400 with Tekton's message. What cannot be made durable is 503 all the same.",
+};
+
+/// Whether a listener's interceptors behave as Tekton's where those differ.
+pub const COMPAT: Annotation = Annotation {
+    key: "tripline.dev/compat",
+    on: "EventListener",
+    values: "`tekton`",
+    meaning: "Pings fire triggers, forms are read as Tekton reads them, signatures may be of \
+              SHA-1 and SHA-512, and `slack` believes whoever sends its header.",
+};
+
+/// What becomes of an event where an interceptor elsewhere gives no answer.
+pub const INTERCEPTOR_FAILURE: Annotation = Annotation {
+    key: "tripline.dev/interceptor-failure",
+    on: "EventListener, Trigger, ClusterInterceptor, Interceptor",
+    values: "`retry`, `stop`, `continue`",
+    meaning: "What becomes of an event where an interceptor over the network gives no answer: it \
+              is asked again later (`retry`, the default), the delivery is given up (`stop`), or \
+              the chain goes on without it (`continue`). A Trigger's own wins over its \
+              EventListener's, and that over the interceptor's; `tripline.dev/interceptor-failure.NAME` \
+              is for the EventListener's inline trigger NAME.",
+};
+
+/// Upstream's annotation that lets a listener take bodies that are no JSON
+/// objects.
+pub const PAYLOAD_VALIDATION: Annotation = Annotation {
+    key: "tekton.dev/payload-validation",
+    on: "EventListener",
+    values: "`\"true\"`, `\"false\"`",
+    meaning: "With `\"false\"` any JSON is a body, and so are forms, whose fields are lists of \
+              texts, and nothing at all, which is `null`.",
+};
+
 /// Upstream's annotation that keeps templates working that escape quotes
 /// themselves.
 pub const OLD_ESCAPE_QUOTES: Annotation = Annotation {
@@ -73,25 +114,22 @@ pub const INDEX: Annotation = Annotation {
 };
 
 /// Every annotation.
-pub const ALL: [&Annotation; 6] = [
+pub const ALL: [&Annotation; 10] = [
     &MANAGED,
     &REDELIVERY,
+    &RESPONSES,
+    &COMPAT,
+    &INTERCEPTOR_FAILURE,
+    &PAYLOAD_VALIDATION,
     &OLD_ESCAPE_QUOTES,
     &EVENT_ID,
     &TRIGGER,
     &INDEX,
 ];
 
-/// Upstream's annotation that lets an EventListener take bodies that are no
-/// JSON.
-const PAYLOAD_VALIDATION: &str = "tekton.dev/payload-validation";
-
 /// Whether this version does what an annotation on an object asks for, or
 /// need not.
-pub fn is_honoured(key: &str, value: &str) -> bool {
-    if key == PAYLOAD_VALIDATION {
-        return value != "false";
-    }
+pub fn is_honoured(key: &str) -> bool {
     // `KEY.NAME` is for the inline trigger NAME.
     let is = |known: &Annotation| {
         let rest = key.strip_prefix(known.key);
@@ -124,13 +162,11 @@ mod tests {
             "tripline.dev/redelivery",
             "tripline.dev/redelivery.build",
         ] {
-            assert!(is_honoured(key, "rerun"), "{key}");
+            assert!(is_honoured(key), "{key}");
         }
         for key in ["tripline.dev/redeliveries", "tripline.dev/x.build"] {
-            assert!(!is_honoured(key, "rerun"), "{key}");
+            assert!(!is_honoured(key), "{key}");
         }
-        assert!(is_honoured(PAYLOAD_VALIDATION, "true"));
-        assert!(!is_honoured(PAYLOAD_VALIDATION, "false"));
     }
 
     #[test]

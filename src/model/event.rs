@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::headers::Headers;
@@ -23,6 +24,43 @@ pub struct RawEvent {
     pub headers: Headers,
     /// The body, byte for byte.
     pub body: Bytes,
+    /// What its listener takes for a body.
+    pub rule: BodyRule,
+}
+
+/// What a listener takes for a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BodyRule {
+    /// Whether it must be an object or `null`: Tekton's payload validation.
+    /// Without it any JSON is a body, and so are forms and nothing at all.
+    pub validated: bool,
+    /// Whether forms and pings are nothing special, as in Tekton Triggers.
+    pub as_tekton: bool,
+}
+
+impl BodyRule {
+    /// Whether an event may have a body that nobody can read.
+    pub fn is_open(self) -> bool {
+        self.as_tekton && !self.validated
+    }
+
+    /// The rule for what a webhook puts in the place of an event.
+    #[must_use]
+    pub fn of_answers(self) -> Self {
+        Self {
+            validated: false,
+            ..self
+        }
+    }
+}
+
+impl Default for BodyRule {
+    fn default() -> Self {
+        Self {
+            validated: true,
+            as_tekton: false,
+        }
+    }
 }
 
 /// How it is known that an event is genuine.
@@ -189,6 +227,17 @@ impl VerifiedEvent {
     /// The request method.
     pub fn method(&self) -> &str {
         &self.event.raw.method
+    }
+
+    /// What its listener takes for a body.
+    pub fn rule(&self) -> BodyRule {
+        self.event.raw.rule
+    }
+
+    /// Whether its type says that it is a form.
+    pub fn is_form(&self) -> bool {
+        let content_type = self.headers().get("Content-Type").unwrap_or_default();
+        content_type == "application/x-www-form-urlencoded"
     }
 
     /// The body, byte for byte.

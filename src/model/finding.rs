@@ -63,6 +63,15 @@ impl Stop {
         }
     }
 
+    /// Nobody can say yet.
+    pub fn deferred(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Deferred,
+            reason,
+            detail: Some(detail.into()),
+        }
+    }
+
     /// The trigger could not be evaluated.
     pub fn failed(reason: Reason, detail: impl Into<String>) -> Self {
         Self {

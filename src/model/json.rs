@@ -6,8 +6,10 @@ use serde::de::DeserializeSeed;
 use serde_json::{Map, Value};
 
 mod bounded;
+mod complaint;
 
 use bounded::Bound;
+pub use complaint::complaint;
 
 /// A value, and about how many bytes it takes up in memory.
 #[derive(Clone, Debug, PartialEq)]

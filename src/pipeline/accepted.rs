@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::catalog::{Listener, Trigger};
 use crate::journal::{NewDeferral, NewDelivery, NewEvent, Receipt, Recorded};
@@ -37,6 +38,10 @@ pub struct Accepted {
     pub headers: Option<Arc<Headers>>,
     /// Whether triggers may be missing that nobody could read.
     pub is_incomplete: bool,
+    /// Whether the request is a CloudEvent, so that its answer is one.
+    pub is_cloud_event: bool,
+    /// What is wrong with its body, where its sender is told in Tekton's words.
+    pub complaint: Option<String>,
     pub(super) identity: Option<verify::Identity>,
     /// The request as it came, where somebody cannot decide on it yet.
     pub(super) request: Option<RawEvent>,
@@ -67,11 +72,45 @@ pub struct Held {
     pub trigger: Arc<Trigger>,
     /// What interceptors added.
     pub extensions: Map<String, Value>,
+    /// Where its interceptors go on, where somebody else has to be asked.
+    pub resume: Option<usize>,
     /// When it was accepted, in milliseconds of Unix time.
     pub accepted_ms: i64,
 }
 
 impl Accepted {
+    /// Finds out which delivery it is, once somebody knows who sent it. Until
+    /// then the answer carries the id that it is `claimed` to have.
+    pub(super) fn identify(
+        &mut self,
+        listener: &Listener,
+        fresh: Uuid,
+        claimed: Option<verify::Identity>,
+    ) {
+        let any = |verdict| {
+            let mut judgements = self.judgements.iter();
+            judgements.any(|judgement| judgement.verdict == verdict)
+        };
+        let identity = match &self.verified {
+            Some(event) => verify::identify(&listener.id, event),
+            None => claimed.filter(|_| any(Verdict::Deferred)),
+        };
+        self.event = match &identity {
+            Some(identity) => EventId::of_key(&identity.key),
+            None => EventId(fresh),
+        };
+        let event = self.verified.as_ref().filter(|_| any(Verdict::Matched));
+        let recordable = |event| verify::recordable(event, &listener.credential_headers);
+        self.headers = event.map(|event| recordable(event).into());
+        self.identity = identity;
+    }
+
+    /// Whether somebody elsewhere has to be asked about it.
+    pub fn awaits_interceptor(&self) -> bool {
+        let mut judgements = self.judgements.iter();
+        judgements.any(|judgement| judgement.pending.is_some())
+    }
+
     /// How much memory the event takes up: its body, and what that was parsed
     /// into.
     pub fn bytes_in_memory(&self) -> usize {
@@ -83,6 +122,17 @@ impl Accepted {
     /// parses it again.
     pub fn save_memory(&mut self) {
         self.verified = self.verified.as_ref().map(VerifiedEvent::unparsed);
+    }
+
+    /// The event that a trigger matched, and its headers without credentials.
+    pub fn event_of<'j>(
+        &'j self,
+        judgement: &'j Judgement,
+    ) -> Option<(&'j VerifiedEvent, Arc<Headers>)> {
+        match &judgement.replaced {
+            Some(event) => Some((event, verify::recordable(event, &[]).into())),
+            None => Some((self.verified.as_ref()?, Arc::clone(self.headers.as_ref()?))),
+        }
     }
 
     /// What the sender is told.
@@ -133,29 +183,47 @@ impl Accepted {
         }
     }
 
-    /// The event for the journal, where anything matched.
-    pub(super) fn new_event(&self, listener: &Listener, at: Acceptance) -> Option<NewEvent> {
-        let (event, headers) = (self.verified.as_ref()?, self.headers.as_ref()?);
-        let deliveries: Vec<NewDelivery> = self
-            .judgements
-            .iter()
-            .filter(|judgement| judgement.verdict == Verdict::Matched)
-            .filter_map(|judgement| {
-                let trigger = judgement.compiled.as_ref()?;
-                Some(NewDelivery {
-                    trigger: judgement.trigger.clone(),
-                    revision: trigger.revision.clone(),
-                    source: Arc::clone(&trigger.source_json),
-                    rerun: trigger.source.rerun_redeliveries,
-                    extensions: judgement.extensions.clone(),
-                    findings: judgement.findings.clone(),
-                })
-            })
+    /// The event for the journal, where anything matched; and another one for
+    /// each trigger for which a webhook has put something in its place.
+    pub(super) fn new_events(&self, listener: &Listener, at: Acceptance) -> Vec<NewEvent> {
+        let (Some(event), Some(headers)) = (&self.verified, &self.headers) else {
+            return Vec::new();
+        };
+        let (replaced, plain): (Vec<_>, Vec<_>) = self
+            .matched()
+            .partition(|(judgement, _)| judgement.replaced.is_some());
+        let plain = plain.into_iter();
+        let deliveries: Vec<_> = plain
+            .map(|(judgement, trigger)| delivery(judgement, trigger, event))
             .collect();
-        if deliveries.is_empty() {
-            return None;
+        let mut events = Vec::new();
+        if !deliveries.is_empty() {
+            events.push(self.new_event(listener, at, (event, headers), deliveries));
         }
-        Some(NewEvent {
+        for (judgement, trigger) in replaced {
+            if let Some(event) = &judgement.replaced {
+                let headers = verify::recordable(event, &[]);
+                let deliveries = vec![delivery(judgement, trigger, event)];
+                events.push(self.new_event(listener, at, (event, &headers), deliveries));
+            }
+        }
+        events
+    }
+
+    fn matched(&self) -> impl Iterator<Item = (&Judgement, &Arc<Trigger>)> {
+        let matched = self.judgements.iter();
+        let matched = matched.filter(|judgement| judgement.verdict == Verdict::Matched);
+        matched.filter_map(|judgement| Some((judgement, judgement.compiled.as_ref()?)))
+    }
+
+    fn new_event(
+        &self,
+        listener: &Listener,
+        at: Acceptance,
+        (event, headers): (&VerifiedEvent, &Headers),
+        deliveries: Vec<NewDelivery>,
+    ) -> NewEvent {
+        NewEvent {
             id: self.event,
             rerun_id: EventId(at.rerun),
             listener: listener.id.clone(),
@@ -172,11 +240,11 @@ impl Accepted {
             request: Recorded {
                 method: event.method().to_owned(),
                 url: event.url().to_owned(),
-                headers: Headers::clone(headers),
+                headers: headers.clone(),
                 body: event.raw_body().clone(),
             },
             deliveries,
-        })
+        }
     }
 
     /// Takes over what the journal said, and gives what is to be performed.
@@ -187,7 +255,9 @@ impl Accepted {
         let mut held = Vec::new();
         let matched = self.judgements.iter_mut();
         let matched = matched.filter(|j| j.verdict == Verdict::Matched && j.compiled.is_some());
-        for (judgement, receipt) in matched.zip(receipts) {
+        // In the order in which their events were recorded.
+        let (replaced, plain): (Vec<_>, Vec<_>) = matched.partition(|j| j.replaced.is_some());
+        for (judgement, receipt) in plain.into_iter().chain(replaced).zip(receipts) {
             if let (
                 Receipt::New {
                     id,
@@ -198,13 +268,18 @@ impl Accepted {
             {
                 // An event that is performed again answers under its new id.
                 self.event = *event_id;
+                let (event, headers) = match &judgement.replaced {
+                    Some(event) => (event, Arc::new(verify::recordable(event, &[]))),
+                    None => (event, Arc::clone(headers)),
+                };
                 held.push(Held {
                     id: *id,
                     event_id: *event_id,
                     event: event.clone(),
-                    headers: Arc::clone(headers),
+                    headers,
                     trigger: Arc::clone(trigger),
                     extensions: judgement.extensions.clone(),
+                    resume: judgement.resume,
                     accepted_ms: now_ms,
                 });
             }
@@ -221,6 +296,20 @@ impl Accepted {
             .filter_map(|j| j.receipt.as_ref())
             .peekable();
         receipts.peek().is_some() && receipts.all(|r| matches!(r, Receipt::Duplicate { .. }))
+    }
+}
+
+fn delivery(judgement: &Judgement, trigger: &Trigger, event: &VerifiedEvent) -> NewDelivery {
+    NewDelivery {
+        trigger: judgement.trigger.clone(),
+        revision: trigger.revision.clone(),
+        source: Arc::clone(&trigger.source_json),
+        rerun: trigger.source.rerun_redeliveries,
+        extensions: judgement.extensions.clone(),
+        findings: judgement.findings.clone(),
+        resume: judgement.resume,
+        // Whoever is asked may have to see what proves the event.
+        unsealed: judgement.resume.map(|_| event.headers().clone()),
     }
 }
 

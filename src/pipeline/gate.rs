@@ -63,7 +63,8 @@ impl Gate {
         listener: &Listener,
         at: Acceptance,
     ) -> Result<Vec<Held>, JournalError> {
-        let event = accepted.new_event(listener, at);
+        // Nobody has put anything in the event's place before it is journaled.
+        let event = accepted.new_events(listener, at).pop();
         let waiting = accepted.deferrals(listener, at.received_ms);
         if event.is_none() && waiting.is_empty() {
             return Ok(Vec::new());
@@ -89,8 +90,8 @@ impl Gate {
     ) -> Result<Settled, JournalError> {
         let mut waiting = accepted.waiting();
         waiting.extend(absent);
-        let event = accepted.new_event(listener, at);
-        let receipts = self.journal.settle(id, waiting, event).await?;
+        let events = accepted.new_events(listener, at);
+        let receipts = self.journal.settle(id, waiting, events).await?;
         let held = accepted.take_receipts(receipts, at.now_ms);
         Ok(Settled { accepted, held })
     }

@@ -6,13 +6,19 @@ use serde_json::{Map, Value};
 
 use crate::act::{ActError, Action, Actor, Effect, Patience};
 use crate::bind::{self, BindError, BodyView};
-use crate::catalog::Trigger;
+use crate::catalog::{Trigger, Way};
+use crate::intercept::Placed;
+use crate::intercept::calls::Calls;
 use crate::journal::{Journal, JournalError, Rendered};
 use crate::model::event::VerifiedEvent;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, EventId};
-use crate::model::verdict::Reason;
+use crate::model::secret::Secrets;
+use crate::model::verdict::{Reason, Verdict};
 use crate::render::{self, IgnoredAnnotation, Origin, RenderError};
+use crate::verify;
+
+use super::walk::{Halted, Walker};
 
 /// One delivery, with everything that performing it takes.
 pub struct Work<'a> {
@@ -28,13 +34,42 @@ pub struct Work<'a> {
     pub trigger: &'a Trigger,
     /// What interceptors added.
     pub extensions: &'a Map<String, Value>,
+    /// Where its interceptors go on, where somebody else has to be asked.
+    pub resume: Option<usize>,
+    /// When the event was accepted, in milliseconds of Unix time.
+    pub accepted_ms: i64,
     /// What an earlier attempt has committed.
     pub rendered: Option<Rendered>,
+}
+
+/// What performing takes besides the delivery.
+#[derive(Clone, Copy)]
+pub struct Workshop<'a> {
+    /// Where it is written down what a delivery makes.
+    pub journal: &'a dyn Journal,
+    /// Where objects go.
+    pub action: &'a dyn Action,
+    /// The secrets that are known now.
+    pub secrets: &'a dyn Secrets,
+    /// Who asks interceptors elsewhere.
+    pub calls: &'a dyn Calls,
+}
+
+/// An event that has passed all interceptors of its trigger.
+pub struct Arrived {
+    /// The event, where a webhook has put another one in its place, with its
+    /// headers.
+    pub replaced: Option<(VerifiedEvent, Headers)>,
+    /// What interceptors added.
+    pub extensions: Map<String, Value>,
 }
 
 /// Why a delivery could not be performed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// Interceptors elsewhere did not let it pass.
+    #[error(transparent)]
+    Intercept(#[from] Halted),
     /// A parameter could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -53,6 +88,7 @@ impl Failure {
     /// The reason to record.
     pub fn reason(&self) -> Reason {
         match self {
+            Self::Intercept(halted) => halted.reason(),
             Self::Bind(error) => error.reason(),
             Self::Render(error) => error.reason(),
             Self::Journal(_) => Reason::JournalUnavailable,
@@ -63,6 +99,7 @@ impl Failure {
     /// The stage that failed.
     pub fn stage(&self) -> &'static str {
         match self {
+            Self::Intercept(_) => "intercept",
             Self::Bind(_) => "bind",
             Self::Render(_) => "render",
             Self::Journal(_) => "commit",
@@ -73,9 +110,25 @@ impl Failure {
     /// How long the same delivery is worth trying.
     pub fn patience(&self) -> Patience {
         match self {
-            Self::Bind(_) | Self::Render(_) => Patience::None,
+            Self::Intercept(Halted::Unanswered { may_pass: true, .. }) => Patience::Long,
+            Self::Intercept(Halted::Stopped { stop, .. }) if stop.verdict == Verdict::Deferred => {
+                Patience::Short
+            }
+            Self::Intercept(_) | Self::Bind(_) | Self::Render(_) => Patience::None,
             Self::Journal(_) => Patience::Long,
             Self::Act(error) => error.patience(),
+        }
+    }
+}
+
+impl Failure {
+    /// Whether nobody failed, and an interceptor does not want the event.
+    pub fn is_unwanted(&self) -> bool {
+        match self {
+            Self::Intercept(Halted::Stopped { stop, .. }) => {
+                matches!(stop.verdict, Verdict::Filtered | Verdict::Refused)
+            }
+            _ => false,
         }
     }
 }
@@ -98,16 +151,60 @@ pub struct Prepared {
     pub remark: Option<String>,
 }
 
-/// Binds and renders: everything before the first effect.
-pub fn prepare(work: &Work<'_>) -> Result<Prepared, Failure> {
-    let event_id = work.event_id.to_string();
-    let scope = bind::Scope {
-        body: match work.event.body() {
-            Ok(body) => BodyView::Json(body),
-            Err(reason) => BodyView::Invalid(reason.meaning()),
+impl Arrived {
+    /// An event about which nobody else has to be asked.
+    pub fn unasked(extensions: &Map<String, Value>) -> Self {
+        Self {
+            replaced: None,
+            extensions: extensions.clone(),
+        }
+    }
+}
+
+/// Takes the event past the interceptors that are still to be asked.
+pub async fn arrive(
+    work: &Work<'_>,
+    secrets: &dyn Secrets,
+    calls: &dyn Calls,
+) -> Result<Arrived, Failure> {
+    let Some(resume) = work.resume else {
+        return Ok(Arrived::unasked(work.extensions));
+    };
+    let (event_id, path) = (work.event_id.to_string(), work.trigger.path());
+    let walker = Walker {
+        secrets,
+        calls,
+        namespace: &work.trigger.source.namespace,
+        placed: Placed {
+            event_id: &event_id,
+            trigger: &path,
         },
-        headers: work.headers,
-        extensions: work.extensions,
+        is_verified: work.trigger.ways().any(Way::authenticates),
+        received_ms: work.accepted_ms,
+    };
+    let way = &work.trigger.way;
+    let extensions = work.extensions.clone();
+    let arrived = walker.walk(way, work.event, resume, extensions).await?;
+    Ok(Arrived {
+        replaced: arrived.replaced.map(|event| {
+            let headers = verify::recordable(&event, &[]);
+            (event, headers)
+        }),
+        extensions: arrived.extensions,
+    })
+}
+
+/// Binds and renders: everything before the first effect.
+pub fn prepare(work: &Work<'_>, arrived: &Arrived) -> Result<Prepared, Failure> {
+    let event_id = work.event_id.to_string();
+    let (event, headers) = match &arrived.replaced {
+        Some((event, headers)) => (event, headers),
+        None => (work.event, work.headers),
+    };
+    let scope = bind::Scope {
+        body: body(event, work.trigger),
+        headers,
+        extensions: &arrived.extensions,
         event_id: &event_id,
     };
     let trigger = work.trigger;
@@ -131,6 +228,20 @@ pub fn prepare(work: &Work<'_>) -> Result<Prepared, Failure> {
     })
 }
 
+/// The body that bindings read. Tekton makes JSON of forms for interceptors
+/// alone.
+fn body<'e>(event: &'e VerifiedEvent, trigger: &Trigger) -> BodyView<'e> {
+    let (source, rule) = (&trigger.source, event.rule());
+    let has_none = source.interceptors.is_empty() && source.group.is_none();
+    match event.body() {
+        Ok(_) if rule.is_open() && has_none && event.is_form() => {
+            BodyView::Invalid(Reason::BodyNotJson.meaning())
+        }
+        Ok(body) => BodyView::Json(body),
+        Err(reason) => BodyView::Invalid(reason.meaning()),
+    }
+}
+
 fn remark(ignored: &[IgnoredAnnotation]) -> Option<String> {
     let keys: Vec<String> = ignored
         .iter()
@@ -146,17 +257,14 @@ fn remark(ignored: &[IgnoredAnnotation]) -> Option<String> {
 
 /// Performs a delivery. What it makes is committed before the first effect; a
 /// later attempt enters after that line and never renders again.
-pub async fn perform(
-    mut work: Work<'_>,
-    journal: &dyn Journal,
-    action: &dyn Action,
-) -> Result<Performed, Failure> {
+pub async fn perform(mut work: Work<'_>, shop: &Workshop<'_>) -> Result<Performed, Failure> {
     let (rendered, remark) = match work.rendered.take() {
         Some(rendered) => (Arc::new(rendered), None),
         None => {
-            let prepared = prepare(&work)?;
+            let arrived = arrive(&work, shop.secrets, shop.calls).await?;
+            let prepared = prepare(&work, &arrived)?;
             let rendered = Arc::new(prepared.rendered);
-            journal.commit(work.id, Arc::clone(&rendered)).await?;
+            shop.journal.commit(work.id, Arc::clone(&rendered)).await?;
             (rendered, prepared.remark)
         }
     };
@@ -167,7 +275,7 @@ pub async fn perform(
     };
     let mut effects = Vec::with_capacity(rendered.manifests.len());
     for manifest in &rendered.manifests {
-        effects.push(action.perform(manifest, actor).await?);
+        effects.push(shop.action.perform(manifest, actor).await?);
     }
     Ok(Performed { effects, remark })
 }

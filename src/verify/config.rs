@@ -5,19 +5,25 @@ use serde_json::{Map, Value};
 use crate::model::problem::{Problem, field, kind_of, unknown_fields};
 use crate::model::secret::SecretKeyRef;
 
-use super::{Verifier, registry};
+use super::{Check, Verifier, registry};
 
 /// Compiles the verifier of the interceptor `name`: `secretRef` as Tekton has
 /// it, and `secretRefs`, any of which verifies, so that a secret can be
 /// rotated. Nothing where the interceptor names no sender or no secret.
 ///
-/// Secrets are those of `namespace`, the trigger's.
+/// Secrets are those of `namespace`, the trigger's. `as_tekton` takes the
+/// sender's scheme as Tekton Triggers has it.
 pub fn compile(
     name: &str,
     params: &Map<String, Value>,
     namespace: &str,
+    as_tekton: bool,
 ) -> Result<Option<Verifier>, Vec<Problem>> {
-    let Some(scheme) = registry::scheme(name) else {
+    let known = match as_tekton {
+        true => registry::tekton_scheme(name),
+        false => registry::scheme(name),
+    };
+    let Some(scheme) = known else {
         return Ok(None);
     };
     let mut secrets = Vec::new();
@@ -51,8 +57,20 @@ pub fn compile(
             ),
         )),
     }
+    if secrets.is_empty() && matches!(scheme.check, Check::TimedHmac { .. }) {
+        problems.push(Problem::at(
+            "",
+            format!(
+                "`{name}` needs a secretRef with the signing secret; without one anybody could \
+                 send the event, which `tripline.dev/compat: tekton` on the EventListener allows"
+            ),
+        ));
+    }
     if !problems.is_empty() {
         return Err(problems);
+    }
+    if scheme.is_presence() {
+        return Ok(Some(Verifier::new(scheme, Vec::new())));
     }
     Ok((!secrets.is_empty()).then(|| Verifier::new(scheme, secrets)))
 }
@@ -113,7 +131,7 @@ mod tests {
 
     fn compiled(params: Value) -> Result<Option<Verifier>, Vec<Problem>> {
         let params = params.as_object().cloned().unwrap_or_default();
-        compile("github", &params, "ci")
+        compile("github", &params, "ci", false)
     }
 
     #[test]
@@ -136,7 +154,7 @@ mod tests {
     fn no_secret_means_no_verifier() {
         assert!(compiled(json!({})).unwrap().is_none());
         assert!(compiled(json!({"secretRef": null})).unwrap().is_none());
-        assert!(compile("cel", &Map::new(), "ci").unwrap().is_none());
+        assert!(compile("cel", &Map::new(), "ci", false).unwrap().is_none());
     }
 
     #[test]

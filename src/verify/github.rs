@@ -10,6 +10,7 @@ use crate::model::sender::{
     ChangedFiles, DeliveryMark, GitRef, Mark, Sender, Vocabulary, find_str,
 };
 
+use super::hmac::Hash;
 use super::registry;
 use super::scheme::{Check, Scheme};
 
@@ -25,10 +26,20 @@ pub(super) const SCHEME: Scheme = Scheme {
         "X-Hub-Signature",
     ],
     disclaims: &["X-Gitlab-Event"],
-    check: Check::HmacSha256 {
+    check: Check::Hmac {
         header: "X-Hub-Signature-256",
-        prefix: "sha256=",
+        hashes: &[(Hash::Sha256, "sha256=")],
     },
+};
+
+/// As Tekton's interceptor has it.
+pub(super) const TEKTON_SCHEME: Scheme = Scheme {
+    check: Check::Hmac {
+        header: "X-Hub-Signature-256",
+        hashes: registry::TEKTON_HASHES,
+    },
+    disclaims: &[],
+    ..SCHEME
 };
 
 pub(super) const SENDER: Sender = Sender {

@@ -21,6 +21,12 @@ pub(super) const SCHEME: Scheme = Scheme {
     },
 };
 
+/// As Tekton's interceptor has it.
+pub(super) const TEKTON_SCHEME: Scheme = Scheme {
+    disclaims: &[],
+    ..SCHEME
+};
+
 pub(super) const SENDER: Sender = Sender {
     name: "gitlab",
     recognises: |headers, _| headers.get("X-Gitlab-Event").is_some(),

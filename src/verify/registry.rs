@@ -5,18 +5,43 @@ use serde_json::Value;
 use crate::model::headers::Headers;
 use crate::model::sender::{ChangedFiles, GitRef, Places, Sender, find};
 
+use super::hmac::Hash;
 use super::scheme::Scheme;
-use super::{github, gitlab, harbor};
+use super::{bitbucket, github, gitlab, harbor, slack};
 
 /// Every sender: how it proves itself, and what it says.
-static ROWS: [(Scheme, Sender); 3] = [
+static ROWS: [(Scheme, Sender); 5] = [
     (github::SCHEME, github::SENDER),
     (gitlab::SCHEME, gitlab::SENDER),
+    (bitbucket::SCHEME, bitbucket::SENDER),
+    (slack::SCHEME, slack::SENDER),
     (harbor::SCHEME, harbor::SENDER),
+];
+
+/// Schemes of listeners that want Tekton's ways (`tripline.dev/compat`), where
+/// those differ.
+static TEKTON: [Scheme; 4] = [
+    github::TEKTON_SCHEME,
+    gitlab::TEKTON_SCHEME,
+    bitbucket::TEKTON_SCHEME,
+    slack::TEKTON_SCHEME,
+];
+
+/// What Tekton's interceptors take for a signature.
+pub(super) const TEKTON_HASHES: &[(Hash, &str)] = &[
+    (Hash::Sha256, "sha256="),
+    (Hash::Sha512, "sha512="),
+    (Hash::Sha1, "sha1="),
 ];
 
 /// Headers that carry credentials whoever sends them.
 const CREDENTIAL_HEADERS: [&str; 3] = ["Authorization", "Proxy-Authorization", "Cookie"];
+
+/// The scheme that Tekton Triggers has for the sender called `name`.
+pub(super) fn tekton_scheme(name: &str) -> Option<&'static Scheme> {
+    let own = TEKTON.iter().find(|scheme| scheme.name == name);
+    own.or_else(|| scheme(name))
+}
 
 /// The scheme of the sender called `name`.
 pub fn scheme(name: &str) -> Option<&'static Scheme> {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::model::event::BodyRule;
 use crate::model::headers::Headers;
 use crate::model::ids::ListenerId;
 
@@ -28,6 +29,8 @@ fn store() -> Store {
     ]))
 }
 
+const NOW: i64 = 1_700_000_000_000;
+
 const SIGNED: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
 fn request(headers: &[(&str, &str)], body: &'static [u8]) -> RawEvent {
@@ -40,6 +43,7 @@ fn request(headers: &[(&str, &str)], body: &'static [u8]) -> RawEvent {
         url: "/".into(),
         headers: map,
         body: body.into(),
+        rule: BodyRule::default(),
     }
 }
 
@@ -55,7 +59,7 @@ fn verifier(sender: &str, secrets: &[&str]) -> Verifier {
 /// A word for each result, with its reason.
 fn verify(raw: RawEvent, verifiers: &[Verifier]) -> String {
     let store = store();
-    match Arrival::new(raw, &store).verify(verifiers) {
+    match Arrival::new(raw, &store, NOW).verify(verifiers) {
         Verification::Verified(_) => "verified".into(),
         Verification::Refused(reason) => format!("refused {reason}"),
         Verification::NotMine(reason) => format!("not_mine {reason}"),
@@ -180,7 +184,7 @@ fn a_mac_is_computed_once_for_all_triggers_that_share_the_secret() {
     }
     let counting = Counting(0.into());
     let headers = [("X-GitHub-Event", "push"), ("X-Hub-Signature-256", SIGNED)];
-    let mut arrival = Arrival::new(request(&headers, b"Hello, World!"), &counting);
+    let mut arrival = Arrival::new(request(&headers, b"Hello, World!"), &counting, NOW);
     for _ in 0..100 {
         let result = arrival.verify(&[verifier("github", &["good"])]);
         assert!(matches!(result, Verification::Verified(_)));

@@ -14,7 +14,7 @@ use crate::journal::progress::{Happening as Step, Progress};
 use crate::journal::{Attempt, Buried, Leased};
 use crate::model::ids::{DeliveryId, EventId, ListenerId, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
-use crate::pipeline::{Failure, Held, Work, perform};
+use crate::pipeline::{Failure, Held, Work, Workshop, perform};
 use crate::telemetry::happening::{DeliveryAttempted, Happening};
 use crate::verify;
 
@@ -54,6 +54,8 @@ impl Worker {
             headers: &held.headers,
             trigger: &held.trigger,
             extensions: &held.extensions,
+            resume: held.resume,
+            accepted_ms: held.accepted_ms,
             rendered: None,
         };
         let ending = self.attempt(work).await;
@@ -65,7 +67,14 @@ impl Worker {
         let started_ms = unix_ms();
         let looked_up = catch_unwind(AssertUnwindSafe(|| self.trigger_of(&leased)));
         let trigger = looked_up.unwrap_or_else(|_| Err(Ending::panicked()));
-        let event = verify::recall(leased.request.into());
+        let rule = trigger.as_ref().map(|trigger| trigger.source.rule);
+        let headers = leased.request.headers.clone();
+        let mut raw = leased.request.into_raw(rule.unwrap_or_default());
+        // Whoever is asked may have to see what proves the event.
+        if let Some(all) = leased.unsealed {
+            raw.headers = all;
+        }
+        let event = verify::recall(raw);
         let subject = Subject {
             id: leased.id,
             event: leased.event,
@@ -80,9 +89,11 @@ impl Worker {
                     id: leased.id,
                     event_id: leased.event,
                     event: &event,
-                    headers: event.headers(),
+                    headers: &headers,
                     trigger: &trigger,
                     extensions: &leased.extensions,
+                    resume: leased.resume,
+                    accepted_ms: leased.progress.accepted_ms,
                     rendered: leased.rendered,
                 };
                 self.attempt(work).await
@@ -92,7 +103,13 @@ impl Worker {
     }
 
     async fn attempt(&self, work: Work<'_>) -> Ending {
-        let performing = perform(work, &**self.journal(), &*self.parts.action);
+        let shop = Workshop {
+            journal: &**self.journal(),
+            action: &*self.parts.action,
+            secrets: &*self.parts.secrets,
+            calls: &*self.parts.calls,
+        };
+        let performing = perform(work, &shop);
         // Whatever panics must not leave a delivery that nobody has any more.
         let performed = AssertUnwindSafe(performing).catch_unwind().await;
         match performed {
@@ -226,6 +243,7 @@ impl Ending {
     fn failed(failure: &Failure) -> Self {
         let reason = failure.reason();
         let step = match failure.patience() {
+            _ if failure.is_unwanted() => Step::NotWanted(reason),
             Patience::None => Step::FailedForGood(reason),
             Patience::Short => Step::FailedForAWhile(reason),
             Patience::Long => Step::FailedForNow(reason),

@@ -8,8 +8,9 @@ use crate::catalog::Listener;
 use crate::clock::unix_ms;
 use crate::journal::{JournalError, NewDeferral};
 use crate::model::ids::{EventId, TriggerId};
+use crate::model::secret::Secrets;
 use crate::model::verdict::{Reason, Verdict};
-use crate::pipeline::{Acceptance, Accepted, Circumstances, Judgement, judge};
+use crate::pipeline::{Acceptance, Accepted, Circumstances, Judgement, consult, judge};
 use crate::telemetry::happening::{DeferralLost, DeferralSettled, Happening};
 
 use super::Worker;
@@ -21,12 +22,17 @@ pub(super) enum Look {
     Judge,
     /// Whether it has waited for too long.
     OnlyAge,
+    /// Whether somebody elsewhere has to be asked about one that has just come.
+    New,
 }
 
 impl Worker {
     /// Looks at every event that waits, oldest first.
     pub(super) async fn look_at_deferred(self: &Arc<Self>, look: Look, stop: &CancellationToken) {
-        let mut after = 0;
+        let mut after = match look {
+            Look::New => self.asking.newest(),
+            Look::Judge | Look::OnlyAge => 0,
+        };
         while !stop.is_cancelled() {
             let next = match self.journal().next_deferred(after).await {
                 Ok(Some(next)) => next,
@@ -34,7 +40,13 @@ impl Worker {
                 Err(error) => return self.report("events that wait", &error),
             };
             after = next.id;
+            self.asking.has_seen(next.id);
             let looked = match next.waiting {
+                Ok(waiting) if self.may_await(&waiting) => {
+                    self.ask(next.id, stop);
+                    self.look_at(next.id, waiting, Look::OnlyAge).await
+                }
+                Ok(_) if look == Look::New => Ok(()),
                 Ok(waiting) => self.look_at(next.id, waiting, look).await,
                 // One that cannot be read is of no use to anybody.
                 Err(message) => {
@@ -45,7 +57,7 @@ impl Worker {
                         kept: false,
                     }
                     .emit(&self.parts.metrics);
-                    let settled = self.journal().settle(next.id, Vec::new(), None).await;
+                    let settled = self.journal().settle(next.id, Vec::new(), Vec::new()).await;
                     settled.map(drop)
                 }
             };
@@ -69,7 +81,7 @@ impl Worker {
         let was_deleted = |trigger| self.parts.catalog.was_deleted(&waiting.listener, trigger);
         let changed = look == Look::Judge || waiting.triggers.iter().any(was_deleted);
         let waiting = Arc::new(waiting);
-        if changed && self.judge_again(id, &waiting).await? {
+        if changed && !self.asking.has(id) && self.judge_again(id, &waiting).await? {
             return Ok(());
         }
         if expired {
@@ -79,7 +91,7 @@ impl Worker {
     }
 
     /// Judges a waiting event again; false where nobody can decide yet.
-    async fn judge_again(
+    pub(super) async fn judge_again(
         self: &Arc<Self>,
         id: i64,
         waiting: &Arc<NewDeferral>,
@@ -103,7 +115,7 @@ impl Worker {
         }
         let Some(asked) = asked else {
             if !gone.is_empty() {
-                self.journal().settle(id, absent, None).await?;
+                self.journal().settle(id, absent, Vec::new()).await?;
             }
             return Ok(!gone.is_empty());
         };
@@ -111,6 +123,10 @@ impl Worker {
         let Some(mut accepted) = self.judge_aside(&asked, waiting).await else {
             return Ok(false);
         };
+        if accepted.awaits_interceptor() {
+            let circumstances = self.circumstances(waiting);
+            consult(&asked, &mut accepted, &circumstances, &*self.parts.calls).await;
+        }
         let decided = |judgement: &Judgement| judgement.verdict != Verdict::Deferred;
         if gone.is_empty() && !accepted.judgements.iter().any(decided) {
             return Ok(false);
@@ -142,15 +158,15 @@ impl Worker {
         let (asked, waiting) = (Arc::clone(asked), Arc::clone(waiting));
         let secrets = Arc::clone(&self.parts.secrets);
         let judged = tokio::task::spawn_blocking(move || {
-            let circumstances = Circumstances {
-                secrets: &*secrets,
-                fresh: waiting.event.0,
-                explain: false,
-                recalled: waiting.verified,
-            };
-            judge(&asked, waiting.request.clone(), &circumstances)
+            let mut request = waiting.request.clone();
+            request.rule = asked.manner.rule;
+            judge(&asked, request, &circumstances(&waiting, &*secrets))
         });
         judged.await.ok()
+    }
+
+    fn circumstances(&self, waiting: &NewDeferral) -> Circumstances<'_> {
+        circumstances(waiting, &*self.parts.secrets)
     }
 
     /// Ends a wait that has been too long. What somebody had verified is kept.
@@ -166,7 +182,7 @@ impl Worker {
             }
             .emit(&self.parts.metrics);
         } else {
-            self.journal().settle(id, Vec::new(), None).await?;
+            self.journal().settle(id, Vec::new(), Vec::new()).await?;
         }
         for trigger in &waiting.triggers {
             let reason = Some(Reason::DeferredExpired);
@@ -191,5 +207,15 @@ impl Worker {
             reason,
         };
         happening.emit(&self.parts.metrics);
+    }
+}
+
+fn circumstances<'s>(waiting: &NewDeferral, secrets: &'s dyn Secrets) -> Circumstances<'s> {
+    Circumstances {
+        secrets,
+        fresh: waiting.event.0,
+        received_ms: waiting.received_ms,
+        explain: false,
+        recalled: waiting.verified,
     }
 }

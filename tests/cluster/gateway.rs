@@ -96,8 +96,8 @@ impl Gateway {
     ) -> Result<(u16, Value), Failed> {
         let body = format!(r#"{{"after":"{mark}"}}"#);
         let scheme = registry::scheme("github").ok_or("no scheme")?;
-        let signed = scheme.sign(secret.as_bytes(), body.as_bytes());
-        let (_, signature) = signed.ok_or("no signature")?;
+        let signed = scheme.sign(secret.as_bytes(), body.as_bytes(), 0);
+        let (_, signature) = signed.ok_or("no signature")?.remove(0);
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: push\r\nX-GitHub-Delivery: {mark}\r\n\
              X-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{body}",

@@ -129,7 +129,9 @@ impl Drop for Gateway {
 pub(crate) fn push(stream: &mut TcpStream, mark: &str) -> Option<(u16, String)> {
     let body = format!(r#"{{"mark":"{mark}"}}"#);
     let scheme = registry::scheme("github")?;
-    let (_, signature) = scheme.sign(SECRET.as_bytes(), body.as_bytes())?;
+    let (_, signature) = scheme
+        .sign(SECRET.as_bytes(), body.as_bytes(), 0)?
+        .remove(0);
     let request = format!(
         "POST /default/hook HTTP/1.1\r\nHost: crash\r\nX-GitHub-Event: push\r\n\
          X-GitHub-Delivery: {mark}\r\nX-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{body}",

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use tripline::model::event::RawEvent;
+use tripline::model::event::{BodyRule, RawEvent};
 use tripline::model::headers::Headers;
 use tripline::model::ids::ListenerId;
 use tripline::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
@@ -63,6 +63,7 @@ pub(crate) fn read(path: &Path) -> RawEvent {
         url: request.path.unwrap().to_owned(),
         headers,
         body: Bytes::copy_from_slice(&bytes[head..]),
+        rule: BodyRule::default(),
     }
 }
 
@@ -73,7 +74,7 @@ fn verify(sender: &str, raw: RawEvent) -> Verification {
         key: "k".into(),
     };
     let verifier = Verifier::new(registry::scheme(sender).unwrap(), vec![secret]);
-    Arrival::new(raw, &Known).verify(&[verifier])
+    Arrival::new(raw, &Known, 0).verify(&[verifier])
 }
 
 #[test]
@@ -109,7 +110,8 @@ fn a_changed_byte_is_refused() {
     for (sender, path) in all() {
         let scheme = registry::scheme(&sender).unwrap();
         let raw = read(&path);
-        let (header, value) = scheme.sign(b"another secret", &raw.body).unwrap();
+        let signed = scheme.sign(b"another secret", &raw.body, 0);
+        let (header, value) = signed.unwrap().remove(0);
         let mut other_secret = raw.clone();
         other_secret.headers.remove(header);
         other_secret.headers.append(header, value);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// What each module may import of this crate. One that is not listed here is
 /// wiring and may import anything.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("api", &["model"]),
     ("verify", &["model"]),
@@ -33,6 +33,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ),
     ("clock", &[]),
     ("outbound", &[]),
+    ("forge", &["model", "outbound"]),
 ];
 
 /// Crates that only some modules may see.

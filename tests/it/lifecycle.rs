@@ -61,7 +61,7 @@ async fn a_trigger_that_does_not_work_is_shown_with_its_mistakes() {
     assert_eq!(trigger["ready"], false);
     let problem = trigger["problems"][0].as_str().unwrap();
     assert!(
-        problem.contains("push.yaml:9:19: there is no interceptor `nothing`"),
+        problem.contains("push.yaml:9:19: there is no ClusterInterceptor nothing"),
         "{problem}"
     );
 }

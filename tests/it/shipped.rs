@@ -9,7 +9,7 @@ use tripline::ingress::{Target, request_url, target};
 use tripline::model::event::RawEvent;
 use tripline::model::ids::DeliveryId;
 use tripline::model::verdict::Verdict;
-use tripline::pipeline::{Circumstances, Work, judge, prepare};
+use tripline::pipeline::{Arrived, Circumstances, Work, judge, prepare};
 use tripline::secrets::{SecretSet, SecretStore};
 use tripline::shipped;
 use uuid::Uuid;
@@ -44,6 +44,7 @@ fn every_recorded_request_makes_what_it_should() {
             let circumstances = Circumstances {
                 secrets: &*store,
                 fresh: Uuid::from_u128(7),
+                received_ms: 0,
                 explain: false,
                 recalled: false,
             };
@@ -67,9 +68,12 @@ fn every_recorded_request_makes_what_it_should() {
                     headers: accepted.headers.as_ref().unwrap(),
                     trigger: judgement.compiled.as_ref().unwrap(),
                     extensions: &judgement.extensions,
+                    resume: None,
+                    accepted_ms: 0,
                     rendered: None,
                 };
-                for manifest in prepare(&work).unwrap().rendered.manifests {
+                let arrived = Arrived::unasked(&judgement.extensions);
+                for manifest in prepare(&work, &arrived).unwrap().rendered.manifests {
                     shown.push_str(&document(&manifest).unwrap());
                 }
             }

@@ -206,8 +206,8 @@ fn is_whole(bytes: &[u8]) -> bool {
 /// GitHub's signature of a body.
 pub(crate) fn github_signature(secret: &str, body: &[u8]) -> String {
     let scheme = registry::scheme("github").expect("GitHub has a scheme");
-    let (_, value) = scheme.sign(secret.as_bytes(), body).expect("a signature");
-    value
+    let signed = scheme.sign(secret.as_bytes(), body, 0);
+    signed.expect("a signature").remove(0).1
 }
 
 /// Waits for something that must happen.

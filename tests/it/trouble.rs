@@ -9,10 +9,11 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tripline::act::{Action, Actor, Effect, Performing};
 use tripline::catalog::{Catalog, Loader, SourceFile};
+use tripline::intercept::calls::NoCalls;
 use tripline::journal::progress::RetryPolicy;
 use tripline::journal::sqlite::SqliteJournal;
 use tripline::journal::{Journal, Quota, Quotas};
-use tripline::model::event::RawEvent;
+use tripline::model::event::{BodyRule, RawEvent};
 use tripline::model::headers::Headers;
 use tripline::model::manifest::Manifest;
 use tripline::model::secret::NoSecrets;
@@ -308,6 +309,7 @@ async fn an_attempt_that_panics_is_made_again() {
         catalog,
         secrets: Arc::new(NoSecrets),
         action: Arc::clone(&action) as _,
+        calls: Arc::new(NoCalls),
         metrics: Arc::default(),
         policy: RetryPolicy::DEFAULT,
         deferred_for: Duration::from_secs(60),
@@ -321,10 +323,12 @@ async fn an_attempt_that_panics_is_made_again() {
         url: "/".into(),
         headers,
         body: BODY.into(),
+        rule: BodyRule::default(),
     };
     let circumstances = Circumstances {
         secrets: &NoSecrets,
         fresh: Uuid::now_v7(),
+        received_ms: 0,
         explain: false,
         recalled: false,
     };

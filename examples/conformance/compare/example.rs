@@ -3,106 +3,64 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tripline::catalog::{Loader, files};
-use tripline::ingress;
+use tripline::catalog::{SourceFile, files};
 use tripline::model::event::RawEvent;
 use tripline::model::headers::Headers;
-use tripline::model::ids::{DeliveryId, EventId};
-use tripline::model::verdict::Verdict;
-use tripline::pipeline::{Accepted, Circumstances, Work, judge, prepare};
-use tripline::secrets::{SecretSet, SecretStore};
-use uuid::Uuid;
 
+use super::chain;
+use super::world::Stubs;
 use crate::{Case, Comparison};
 
-/// Runs the example and compares the objects, in order, and the answer.
-pub(crate) fn compare(case: &Case) -> Comparison {
+/// What lets an EventListener behave and answer as Tekton's does.
+const AS_TEKTON: &str = "\n    tripline.dev/compat: tekton\n    tripline.dev/responses: tekton";
+
+/// Runs the example and compares the objects and the answer.
+pub(super) fn compare(case: &Case) -> Comparison {
     let folder = PathBuf::from(case.input.as_str().unwrap_or_default());
-    let loaded = Loader::default().load(&files::read(&[folder.join("manifests")]));
-    if !loaded.diagnostics.is_empty() {
-        // It needs an interceptor that this version does not have.
+    let read = files::read(&[folder.join("manifests")]);
+    let manifests: Vec<SourceFile> = read.files.iter().map(claimed).collect();
+    let request = request(&folder.join("request.http"));
+    let input = json!({
+        "event_id": case.expected["response"]["body"]["eventID"],
+        "uid": case.expected["uid"],
+        "http_stubs": case.expected["http_stubs"],
+    });
+    let stubs = Stubs::of(&input);
+    if case.expected.get("skipped").is_some() {
+        // It was recorded without the forge that it asks.
         return Comparison::NotCompared;
     }
-    let Some(listener) = loaded.snapshot.only() else {
-        return Comparison::Different("there is no listener".into());
-    };
-    let mut secrets = SecretSet::default();
-    secrets.add_objects(&loaded.objects, &SecretSet::default());
-    let store = SecretStore::new();
-    store.replace(secrets);
-    let request = request(&folder.join("request.http"));
-    let circumstances = Circumstances {
-        secrets: &*store,
-        fresh: Uuid::nil(),
-        explain: false,
-        recalled: false,
-    };
-    let mut accepted = judge(listener, request, &circumstances);
-    let id = case.expected["response"]["body"]["eventID"].as_str();
-    accepted.event = EventId(id.and_then(|id| id.parse().ok()).unwrap_or_default());
-    let (status, body) = ingress::preview(listener, &accepted);
-    let answer = json!({
-        "created": created(&accepted),
-        "status": status.as_u16(),
-        "eventID": body["eventID"],
-        "eventListener": body["eventListener"],
-        "namespace": body["namespace"],
-    });
-    let response = &case.expected["response"];
-    let recorded = case.expected["created"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let expected = json!({
-        "created": recorded.into_iter().map(expected_object).collect::<Vec<_>>(),
-        "status": response["status"],
-        "eventID": response["body"]["eventID"],
-        "eventListener": response["body"]["eventListener"],
-        "namespace": response["body"]["namespace"],
-    });
-    if super::same(&answer, &expected) {
-        Comparison::Same
-    } else {
-        Comparison::Different(answer.to_string())
+    match chain::came(manifests, None, request, &input, &stubs) {
+        Ok(came) => chain::verdict(&came, &case.expected),
+        Err(message) => Comparison::Different(message),
     }
 }
 
-fn created(accepted: &Accepted) -> Vec<Value> {
-    let (Some(event), Some(headers)) = (&accepted.verified, &accepted.headers) else {
-        return Vec::new();
-    };
-    let matched = accepted
-        .judgements
-        .iter()
-        .filter(|j| j.verdict == Verdict::Matched);
-    let works = matched.filter_map(|judgement| {
-        let work = Work {
-            id: DeliveryId(0),
-            event_id: accepted.event,
-            event,
-            headers,
-            trigger: judgement.compiled.as_ref()?,
-            extensions: &judgement.extensions,
-            rendered: None,
-        };
-        prepare(&work).ok().map(|prepared| prepared.rendered)
-    });
-    works
-        .flat_map(|rendered| rendered.manifests)
-        .map(|manifest| comparable(manifest.0))
-        .collect()
-}
-
-/// A recorded object with the namespace that it went to.
-fn expected_object(mut created: Value) -> Value {
-    let mut object = created["object"].take();
-    object["metadata"]["namespace"] = created["namespace"].take();
-    comparable(object)
+/// A file in which EventListeners are served in Tekton's ways.
+fn claimed(file: &SourceFile) -> SourceFile {
+    let documents =
+        file.text
+            .split("\n---")
+            .map(|document| match document.contains("kind: EventListener") {
+                true if document.contains("\n  annotations:") => {
+                    let annotations = format!("\n  uid: el-uid-1\n  annotations:{AS_TEKTON}");
+                    document.replacen("\n  annotations:", &annotations, 1)
+                }
+                true => {
+                    let metadata = format!("metadata:\n  uid: el-uid-1\n  annotations:{AS_TEKTON}");
+                    document.replacen("metadata:", &metadata, 1)
+                }
+                false => document.to_owned(),
+            });
+    SourceFile {
+        name: file.name.clone(),
+        text: documents.collect::<Vec<_>>().join("\n---"),
+    }
 }
 
 /// An object without what Tripline adds: a derived name, and annotations of
 /// its own.
-fn comparable(mut object: Value) -> Value {
+pub(super) fn comparable(mut object: Value) -> Value {
     if let Some(metadata) = object["metadata"].as_object_mut() {
         if metadata.contains_key("generateName") {
             metadata.remove("name");
@@ -135,5 +93,6 @@ fn request(path: &Path) -> RawEvent {
         url: request.path.unwrap_or_default().to_owned(),
         headers,
         body: bytes[head..].to_vec().into(),
+        rule: Default::default(),
     }
 }

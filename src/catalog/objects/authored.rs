@@ -69,12 +69,16 @@ impl Authored for EventListener {
 
     fn interceptors(&mut self) -> Vec<Interceptors<'_>> {
         let triggers = self.spec.triggers.iter_mut().enumerate();
-        triggers
-            .map(|(index, trigger)| {
-                let pointer = format!("/spec/triggers/{index}/interceptors");
-                (pointer, &mut *trigger.interceptors)
-            })
-            .collect()
+        let triggers = triggers.map(|(index, trigger)| {
+            let pointer = format!("/spec/triggers/{index}/interceptors");
+            (pointer, &mut *trigger.interceptors)
+        });
+        let groups = self.spec.trigger_groups.iter_mut().enumerate();
+        let groups = groups.map(|(index, group)| {
+            let pointer = format!("/spec/triggerGroups/{index}/interceptors");
+            (pointer, &mut *group.interceptors)
+        });
+        triggers.chain(groups).collect()
     }
 }
 
@@ -169,7 +173,7 @@ impl NewObject<'_> {
                 }
                 object.meta().namespace.clone_from(&key.namespace);
                 let given = object.meta().annotations.iter();
-                let ignored = given.filter(|(name, value)| !annotations::is_honoured(name, value));
+                let ignored = given.filter(|(name, _)| !annotations::is_honoured(name));
                 read.diagnostics.extend(ignored.map(|(name, value)| {
                     let pointer = format!("/metadata/annotations/{}", pointer_token(name));
                     let message = format!(

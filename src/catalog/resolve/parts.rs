@@ -1,5 +1,6 @@
 //! What a trigger consists of: its interceptors, its bindings, its template.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::trigger::{Binding, Interceptor, Template};
@@ -8,9 +9,10 @@ use crate::api::trigger_template::TriggerTemplate;
 use crate::bind::BindingParam;
 use crate::catalog::diagnostic::Diagnostic;
 use crate::catalog::objects::{Kind, ObjectKey, Objects, Origin};
-use crate::catalog::source::InterceptorSource;
 use crate::model::annotations::OLD_ESCAPE_QUOTES;
 use crate::render::TemplateSource;
+
+use super::Group;
 
 /// The parts that inline triggers and Trigger objects have in common.
 pub(super) struct Parts<'a> {
@@ -22,6 +24,9 @@ pub(super) struct Parts<'a> {
     pub place: (Arc<Origin>, String),
     pub namespace: &'a str,
     pub rerun: bool,
+    /// Those of the Trigger object, where it is one.
+    pub annotations: Option<&'a BTreeMap<String, String>>,
+    pub group: Option<&'a Group>,
 }
 
 pub(super) fn bindings(
@@ -146,38 +151,4 @@ fn binding_key(binding: &Binding, namespace: &str) -> Result<ObjectKey, String> 
         namespace: namespace.to_owned(),
         name: binding.reference.clone(),
     })
-}
-
-pub(super) fn interceptors(
-    parts: &Parts<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> Vec<InterceptorSource> {
-    let (origin, base) = &parts.place;
-    let mut sources = Vec::with_capacity(parts.interceptors.len());
-    for (index, interceptor) in parts.interceptors.iter().enumerate() {
-        let here = format!("{base}/interceptors/{index}");
-        let noted = problems.len();
-        if interceptor.webhook.is_some() {
-            let message = "webhook interceptors are not supported by this version";
-            problems.push(origin.error(&format!("{here}/webhook"), message));
-        } else if interceptor.reference.name.is_empty() {
-            problems.push(origin.error(&here, "the interceptor has no `ref.name`"));
-        } else if !["", "ClusterInterceptor"].contains(&interceptor.reference.kind.as_str()) {
-            let message = format!(
-                "interceptors of kind `{}` are not supported by this version",
-                interceptor.reference.kind
-            );
-            problems.push(origin.error(&format!("{here}/ref/kind"), message));
-        }
-        sources.push(InterceptorSource {
-            name: interceptor.name.clone().unwrap_or_default(),
-            // Without one it is not looked at any further.
-            kind: match problems.len() == noted {
-                true => interceptor.reference.name.clone(),
-                false => String::new(),
-            },
-            params: interceptor.params.clone(),
-        });
-    }
-    sources
 }

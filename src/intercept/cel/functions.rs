@@ -25,7 +25,21 @@ mod yaml;
 
 pub(super) use secret::COMPARE_SECRET;
 
+use super::error::Fault;
+use super::meter::Meter;
 use super::registry::Row;
+
+/// Reads YAML as `parseYAML` does, whatever it holds.
+pub(super) fn read_yaml(text: &str) -> Result<serde_json::Value, Fault> {
+    let mut meter = Meter::default();
+    meter.walk(text.len())?;
+    yaml::read(text, &mut meter)
+}
+
+/// Writes a number as Go's `%g` does.
+pub(super) fn general_number(value: f64) -> String {
+    numbers::general(value)
+}
 
 /// All tables. The order of the rows of one function is that in which its
 /// overloads are tried.

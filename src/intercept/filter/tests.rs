@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::model::event::{Proof, RawEvent, Recognise, SharedEvent};
+use crate::model::event::{BodyRule, Proof, RawEvent, Recognise, SharedEvent};
 use crate::model::headers::Headers;
 use crate::model::json;
 use crate::model::sender::Sender;
@@ -58,6 +58,7 @@ fn event(body: &Value, known: bool) -> VerifiedEvent {
         url: "/".into(),
         headers: Headers::new(),
         body: body.to_string().into(),
+        rule: BodyRule::default(),
     };
     let parse = |raw: &RawEvent| json::read(&raw.body, usize::MAX).map_err(|_| Reason::BodyNotJson);
     let recognise: Recognise = if known {

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use crate::journal::seal::Seal;
 use crate::journal::{Deferral, JournalError, NewDeferral, Quotas};
-use crate::model::event::RawEvent;
+use crate::model::event::{BodyRule, RawEvent};
+use crate::model::headers::Headers;
 use crate::model::ids::{EventId, ListenerId, TriggerId};
 
 use super::delivery::{is_of_the_disk, json, unreadable};
@@ -59,10 +60,7 @@ pub(super) fn insert(
     seal: &Seal,
     event: &NewDeferral,
 ) -> Result<(), JournalError> {
-    let headers = json(&event.request.headers)?;
-    let sealed = seal.seal(headers.as_bytes()).ok_or_else(|| {
-        rusqlite::Error::ToSqlConversionFailure("the headers could not be sealed".into())
-    })?;
+    let sealed = sealed(seal, &event.request.headers)?;
     connection
         .prepare_cached(
             "INSERT INTO deferrals (event_id, verified, listener_namespace, listener_name,
@@ -114,9 +112,6 @@ pub(super) fn next(
 fn read(row: &Row<'_>, event: EventId, seal: &Seal) -> Result<NewDeferral, JournalError> {
     let id: i64 = row.get("id")?;
     let sealed: Vec<u8> = row.get("sealed_headers")?;
-    let headers = seal
-        .unseal(&sealed)
-        .ok_or_else(|| unreadable(id, "its headers were sealed with another key"))?;
     let parsed = |error: serde_json::Error| unreadable(id, &error.to_string());
     Ok(NewDeferral {
         event,
@@ -130,28 +125,47 @@ fn read(row: &Row<'_>, event: EventId, seal: &Seal) -> Result<NewDeferral, Journ
         request: RawEvent {
             method: row.get("method")?,
             url: row.get("url")?,
-            headers: serde_json::from_slice(&headers).map_err(parsed)?,
+            headers: unsealed(seal, id, &sealed)?,
             body: row.get::<_, Vec<u8>>("body")?.into(),
+            // Whoever looks at it again knows the listener's.
+            rule: BodyRule::default(),
         },
     })
 }
 
-/// Keeps an event waiting for `waiting`, or ends its wait.
+/// Seals headers, which may carry credentials.
+pub(super) fn sealed(seal: &Seal, headers: &Headers) -> rusqlite::Result<Vec<u8>> {
+    let headers = json(headers)?;
+    seal.seal(headers.as_bytes()).ok_or_else(|| {
+        rusqlite::Error::ToSqlConversionFailure("the headers could not be sealed".into())
+    })
+}
+
+/// Opens what [`sealed`] gave for record `id`.
+pub(super) fn unsealed(seal: &Seal, id: i64, sealed: &[u8]) -> Result<Headers, JournalError> {
+    let headers = seal.unseal(sealed);
+    let headers =
+        headers.ok_or_else(|| unreadable(id, "its headers were sealed with another key"))?;
+    serde_json::from_slice(&headers).map_err(|error| unreadable(id, &error.to_string()))
+}
+
+/// Keeps an event waiting for `waiting`, or ends its wait. Whether it still
+/// waited.
 pub(super) fn settle(
     connection: &Connection,
     id: i64,
     waiting: &[TriggerId],
-) -> Result<(), JournalError> {
-    if waiting.is_empty() {
+) -> Result<bool, JournalError> {
+    let changed = if waiting.is_empty() {
         connection
             .prepare_cached("DELETE FROM deferrals WHERE id = ?1")?
-            .execute(params![id])?;
+            .execute(params![id])?
     } else {
         connection
             .prepare_cached("UPDATE deferrals SET triggers = ?2 WHERE id = ?1")?
-            .execute(params![id, json(&waiting)?])?;
-    }
-    Ok(())
+            .execute(params![id, json(&waiting)?])?
+    };
+    Ok(changed > 0)
 }
 
 /// Ends the wait of an event that nobody has decided on, and keeps it.

@@ -6,11 +6,14 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::journal::progress::Progress;
+use crate::journal::seal::Seal;
 use crate::journal::{
     Attempt, Buried, Counts, DeliveryView, JournalError, Lease, Leased, Recorded, Rendered,
 };
 use crate::model::ids::{DeliveryId, EventId, ListenerId, Revision, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
+
+use super::deferral::unsealed;
 
 /// Bytes of bodies after which a lease takes no more.
 const LEASE_BYTES: usize = 16 * 1024 * 1024;
@@ -56,7 +59,10 @@ pub(super) fn commit(
     rendered: &Rendered,
 ) -> Result<(), JournalError> {
     connection
-        .prepare_cached("UPDATE deliveries SET params = ?2, manifests = ?3 WHERE id = ?1")?
+        .prepare_cached(
+            "UPDATE deliveries SET params = ?2, manifests = ?3, sealed_headers = NULL
+             WHERE id = ?1",
+        )?
         .execute(params![
             id.0,
             json(&rendered.params)?,
@@ -87,7 +93,8 @@ pub(super) fn record(
     connection
         .prepare_cached(
             "UPDATE deliveries
-             SET state = ?2, reason = ?3, attempts = ?4, due_ms = ?5, updated_ms = ?6
+             SET state = ?2, reason = ?3, attempts = ?4, due_ms = ?5, updated_ms = ?6,
+                 sealed_headers = CASE WHEN ?7 THEN NULL ELSE sealed_headers END
              WHERE id = ?1",
         )?
         .execute(params![
@@ -97,6 +104,7 @@ pub(super) fn record(
             progress.attempts,
             progress.due_ms,
             attempt.ended_ms,
+            progress.state.is_final(),
         ])?;
     Ok(())
 }
@@ -123,13 +131,14 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<i64>, JournalEr
 /// Takes what is due, oldest first.
 pub(super) fn lease(
     connection: &Connection,
+    seal: &Seal,
     now_ms: i64,
     limit: usize,
 ) -> Result<Lease, JournalError> {
     let mut statement = connection.prepare_cached(
         "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.trigger_id,
-                d.revision, r.source, d.extensions, d.params, d.manifests,
-                e.event_id, e.listener_namespace, e.listener_name, e.method, e.url, e.headers,
+                d.revision, r.source, d.extensions, d.params, d.manifests, d.resume,
+                d.sealed_headers, e.event_id, e.listener_namespace, e.listener_name, e.method, e.url, e.headers,
                 e.body
          FROM deliveries d JOIN events e ON e.id = d.event
                            JOIN revisions r ON r.revision = d.revision
@@ -142,7 +151,7 @@ pub(super) fn lease(
     while bytes < LEASE_BYTES
         && let Some(row) = rows.next()?
     {
-        match read_leased(row) {
+        match read_leased(row, seal) {
             Ok(delivery) => {
                 bytes += delivery.request.body.len();
                 lease.leased.push(delivery);
@@ -207,9 +216,12 @@ pub(super) fn of_event(
     Ok(views)
 }
 
-fn read_leased(row: &Row<'_>) -> Result<Leased, JournalError> {
+fn read_leased(row: &Row<'_>, seal: &Seal) -> Result<Leased, JournalError> {
     let id: i64 = row.get("id")?;
     let text = |column: &str| row.get::<_, String>(column);
+    let resume: Option<i64> = row.get("resume")?;
+    let sealed: Option<Vec<u8>> = row.get("sealed_headers")?;
+    let headers = sealed.map(|sealed| unsealed(seal, id, &sealed));
     Ok(Leased {
         id: DeliveryId(id),
         progress: read_progress(id, row)?,
@@ -228,6 +240,8 @@ fn read_leased(row: &Row<'_>) -> Result<Leased, JournalError> {
         revision: Revision(text("revision")?),
         source: text("source")?,
         extensions: from_json(id, &text("extensions")?)?,
+        resume: resume.and_then(|resume| usize::try_from(resume).ok()),
+        unsealed: headers.transpose()?,
         rendered: read_rendered(id, row)?,
     })
 }

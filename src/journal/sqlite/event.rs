@@ -3,10 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
+use crate::journal::seal::Seal;
 use crate::journal::{JournalError, NewDelivery, NewEvent, Receipt};
 use crate::model::ids::{DeliveryId, EventId, TriggerId};
 use crate::model::verdict::DeliveryState;
 
+use super::deferral::sealed;
 use super::delivery::{json, state_and_reason};
 
 /// What is known of a delivery that came before.
@@ -19,9 +21,10 @@ struct Known {
 /// Records an event. Each delivery is looked up under the event's key first.
 pub(super) fn insert(
     connection: &Connection,
+    seal: &Seal,
     event: &NewEvent,
 ) -> Result<Vec<Receipt>, JournalError> {
-    let mut rows = Rows::default();
+    let mut rows = Rows::new(seal);
     let mut receipts = Vec::with_capacity(event.deliveries.len());
     for delivery in &event.deliveries {
         let known = known(connection, event, delivery)?;
@@ -67,13 +70,21 @@ fn is_recorded(
 
 /// The rows of `events` that one request has caused so far: one for
 /// deliveries of the event itself, one for those that are performed again.
-#[derive(Default)]
-struct Rows {
+struct Rows<'s> {
     first: Option<i64>,
     again: Option<i64>,
+    seal: &'s Seal,
 }
 
-impl Rows {
+impl<'s> Rows<'s> {
+    fn new(seal: &'s Seal) -> Self {
+        Self {
+            first: None,
+            again: None,
+            seal,
+        }
+    }
+
     fn add(
         &mut self,
         connection: &Connection,
@@ -89,7 +100,7 @@ impl Rows {
             Some(row) => row,
             None => *row.insert(insert_event(connection, event, id, replay_of)?),
         };
-        let delivery_id = insert_delivery(connection, event, row, delivery)?;
+        let delivery_id = insert_delivery(connection, self.seal, event, row, delivery)?;
         remember(connection, event, delivery, delivery_id, id)?;
         Ok(Receipt::New {
             id: delivery_id,
@@ -149,6 +160,7 @@ fn insert_event(
 
 fn insert_delivery(
     connection: &Connection,
+    seal: &Seal,
     event: &NewEvent,
     row: i64,
     delivery: &NewDelivery,
@@ -156,11 +168,14 @@ fn insert_delivery(
     connection
         .prepare_cached("INSERT OR IGNORE INTO revisions (revision, source) VALUES (?1, ?2)")?
         .execute(params![delivery.revision.0, delivery.source])?;
+    let headers = delivery.unsealed.as_ref();
+    let sealed = headers.map(|headers| sealed(seal, headers)).transpose()?;
     connection
         .prepare_cached(
             "INSERT INTO deliveries (event, trigger_id, revision, state, attempts, accepted_ms,
-                                     due_ms, updated_ms, extensions, findings)
-             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6)",
+                                     due_ms, updated_ms, extensions, findings, resume,
+                                     sealed_headers)
+             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             row,
@@ -169,6 +184,10 @@ fn insert_delivery(
             event.accepted_ms,
             json(&delivery.extensions)?,
             json(&delivery.findings)?,
+            delivery
+                .resume
+                .and_then(|resume| i64::try_from(resume).ok()),
+            sealed,
         ])?;
     Ok(DeliveryId(connection.last_insert_rowid()))
 }

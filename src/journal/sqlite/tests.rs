@@ -81,6 +81,8 @@ fn delivery(trigger: &str) -> NewDelivery {
         rerun: false,
         extensions: Map::from_iter([("x".into(), json!([1]))]),
         findings: Vec::new(),
+        resume: None,
+        unsealed: None,
     }
 }
 

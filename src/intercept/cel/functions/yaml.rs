@@ -35,7 +35,7 @@ fn parse<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>,
 }
 
 /// Reads the first document.
-fn read(text: &str, meter: &mut Meter) -> Result<Json, Fault> {
+pub(super) fn read(text: &str, meter: &mut Meter) -> Result<Json, Fault> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         // Messages of the scanner name places in the text, and none of it.

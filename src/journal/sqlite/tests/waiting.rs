@@ -1,6 +1,7 @@
 //! Events that wait.
 
 use super::*;
+use crate::model::event::BodyRule;
 
 fn deferral(token: &str, body: &'static str) -> NewDeferral {
     let mut headers = Headers::new();
@@ -16,6 +17,7 @@ fn deferral(token: &str, body: &'static str) -> NewDeferral {
             url: "/x".into(),
             headers,
             body: body.into(),
+            rule: BodyRule::default(),
         },
     }
 }
@@ -44,13 +46,13 @@ async fn a_waiting_event_settles_into_deliveries() {
     let still = vec![TriggerId("t2".into())];
     let receipts = fixture
         .journal
-        .settle(id, still.clone(), Some(event(1, Some("a"), 7, &["t1"])))
+        .settle(id, still.clone(), vec![event(1, Some("a"), 7, &["t1"])])
         .await
         .unwrap();
     assert_eq!(receipts.len(), 1);
     let (_, waiting) = fixture.waiting().await.unwrap();
     assert_eq!(waiting.triggers, still);
-    fixture.journal.settle(id, vec![], None).await.unwrap();
+    fixture.journal.settle(id, vec![], vec![]).await.unwrap();
     assert!(fixture.waiting().await.is_none());
 }
 

@@ -1,0 +1,3 @@
+//! Forges and their APIs.
+
+pub mod github;

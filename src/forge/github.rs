@@ -1,0 +1,287 @@
+//! GitHub's REST API, as far as interceptors ask it.
+//!
+//! Formats: <https://docs.github.com/rest>.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use data_encoding::BASE64_MIME_PERMISSIVE;
+use http::header::{ACCEPT, AUTHORIZATION, LINK, USER_AGENT};
+use http::{HeaderValue, Request, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::secret::SecretValue;
+use crate::outbound::{Http, OutboundError, Outgoing, Reach};
+
+/// Address of the public API.
+const PUBLIC: &str = "https://api.github.com";
+
+/// How long one answer may take.
+const WITHIN: Duration = Duration::from_secs(15);
+
+/// Pages that are read of one list: GitHub itself gives no more than 3000
+/// files of a pull request.
+const PAGES: u32 = 100;
+
+/// A repository, and as whom it is looked at.
+pub struct Repository<'r> {
+    /// Where the API is.
+    pub api: Api<'r>,
+    /// Owner of the repository.
+    pub owner: &'r str,
+    /// Its name.
+    pub name: &'r str,
+    /// The token, where there is one.
+    pub token: Option<&'r SecretValue>,
+}
+
+/// Which GitHub is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api<'r> {
+    /// github.com.
+    Public,
+    /// An enterprise server.
+    Enterprise {
+        /// Its host.
+        host: &'r str,
+        /// Where it may be.
+        reach: Reach,
+    },
+}
+
+/// Why GitHub did not say what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum GithubError {
+    /// It gave no answer.
+    #[error("GitHub: {0}")]
+    Outbound(#[from] OutboundError),
+    /// It refused.
+    #[error("GitHub answered {path} with status {status}")]
+    Status {
+        /// What was asked for.
+        path: String,
+        /// The status.
+        status: u16,
+        /// Whether that is because too much was asked lately.
+        is_limit: bool,
+    },
+    /// Its answer is not what it documents.
+    #[error("GitHub's answer to {path} cannot be read")]
+    Answer {
+        /// What was asked for.
+        path: String,
+    },
+    /// A name cannot stand in a URL.
+    #[error("`{0}` is no name of a repository or its owner")]
+    Name(String),
+}
+
+impl GithubError {
+    /// Whether the same question may be answered later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Outbound(error) => error.may_pass(),
+            Self::Status {
+                status, is_limit, ..
+            } => *is_limit || matches!(status, 408 | 429 | 500..),
+            Self::Answer { .. } | Self::Name(_) => false,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct File {
+    filename: String,
+}
+
+#[derive(Deserialize)]
+struct User {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    #[serde(default)]
+    content: String,
+    #[serde(default)]
+    encoding: String,
+}
+
+impl Repository<'_> {
+    /// The files that a pull request changes, in GitHub's order.
+    pub async fn changed_files(
+        &self,
+        http: &dyn Http,
+        number: i64,
+    ) -> Result<Vec<String>, GithubError> {
+        let path = self.path(&format!("pulls/{number}/files"))?;
+        let files: Vec<File> = self.list(http, &path, Some(100)).await?;
+        Ok(files.into_iter().map(|file| file.filename).collect())
+    }
+
+    /// Whether somebody is a public member of the owner, an organisation.
+    pub async fn is_member(&self, http: &dyn Http, login: &str) -> Result<bool, GithubError> {
+        let path = format!("/orgs/{}/public_members", segment(self.owner)?);
+        match self.list::<User>(http, &path, None).await {
+            Ok(users) => Ok(users.iter().any(|user| user.login == login)),
+            // It may be no organisation.
+            Err(GithubError::Status { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether somebody is a collaborator.
+    pub async fn is_collaborator(&self, http: &dyn Http, login: &str) -> Result<bool, GithubError> {
+        let path = self.path("collaborators")?;
+        let users: Vec<User> = self.list(http, &path, None).await?;
+        Ok(users.iter().any(|user| user.login == login))
+    }
+
+    /// A file of the default branch, where there is one.
+    pub async fn file(&self, http: &dyn Http, path: &str) -> Result<Option<Bytes>, GithubError> {
+        let path = self.path(&format!("contents/{path}"))?;
+        let answer = match self.get(http, &path).await {
+            Err(GithubError::Status { status: 404, .. }) => return Ok(None),
+            answer => answer?,
+        };
+        let unreadable = || GithubError::Answer { path: path.clone() };
+        let content: Content = read(&answer, &path)?;
+        match content.encoding.as_str() {
+            "base64" => {
+                let decoded = BASE64_MIME_PERMISSIVE.decode(content.content.as_bytes());
+                let decoded = decoded.map_err(|_| unreadable())?;
+                Ok(Some(decoded.into()))
+            }
+            "" => Ok(Some(content.content.into())),
+            _ => Err(unreadable()),
+        }
+    }
+
+    fn path(&self, rest: &str) -> Result<String, GithubError> {
+        let (owner, name) = (segment(self.owner)?, segment(self.name)?);
+        Ok(format!("/repos/{owner}/{name}/{rest}"))
+    }
+
+    /// All pages of a list.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        http: &dyn Http,
+        path: &str,
+        per_page: Option<u32>,
+    ) -> Result<Vec<T>, GithubError> {
+        let mut all = Vec::new();
+        let mut page = None;
+        for _ in 0..PAGES {
+            let queries = [
+                page.map(|page| format!("page={page}")),
+                per_page.map(|per_page| format!("per_page={per_page}")),
+            ];
+            let query: Vec<String> = queries.into_iter().flatten().collect();
+            let asked = match query.is_empty() {
+                true => path.to_owned(),
+                false => format!("{path}?{}", query.join("&")),
+            };
+            let answer = self.get(http, &asked).await?;
+            all.append(&mut read(&answer, path)?);
+            page = next_page(&answer);
+            if page.is_none() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn get(&self, http: &dyn Http, path: &str) -> Result<Response<Bytes>, GithubError> {
+        let (base, reach) = match self.api {
+            Api::Public => (PUBLIC.to_owned(), Reach::Configured),
+            Api::Enterprise { host, reach } => (format!("https://{host}/api/v3"), reach),
+        };
+        let mut request = Request::get(format!("{base}{path}"))
+            .header(ACCEPT, "application/vnd.github+json")
+            .header(USER_AGENT, "tripline");
+        if let Some(token) = self.token {
+            let bearer = [b"Bearer ", token.expose().trim_ascii()].concat();
+            let unusable = |_| GithubError::Name("the token".to_owned());
+            let mut bearer = HeaderValue::from_bytes(&bearer).map_err(unusable)?;
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        let request = request.body(Bytes::new());
+        let request = request.map_err(|_| GithubError::Name(path.to_owned()))?;
+        let outgoing = Outgoing {
+            request,
+            reach,
+            ca_bundle: String::new(),
+            within: WITHIN,
+        };
+        let answer = http.send(outgoing).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let headers = answer.headers();
+        let used_up = headers.get("x-ratelimit-remaining");
+        Err(GithubError::Status {
+            path: path.to_owned(),
+            status: answer.status().as_u16(),
+            is_limit: used_up.is_some_and(|left| left == "0")
+                || headers.contains_key("retry-after"),
+        })
+    }
+}
+
+/// A part of a path. Names come from payloads.
+fn segment(name: &str) -> Result<&str, GithubError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match !name.is_empty() && name != "." && name != ".." && name.bytes().all(plain) {
+        true => Ok(name),
+        false => Err(GithubError::Name(name.to_owned())),
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: &Response<Bytes>, path: &str) -> Result<T, GithubError> {
+    serde_json::from_slice(answer.body()).map_err(|_| GithubError::Answer {
+        path: path.to_owned(),
+    })
+}
+
+/// The number of the next page, as the `Link` header has it.
+fn next_page(answer: &Response<Bytes>) -> Option<u32> {
+    let links = answer.headers().get_all(LINK).iter();
+    let links = links.filter_map(|link| link.to_str().ok());
+    let mut next = links.flat_map(|links| links.split(',')).filter_map(|link| {
+        let (url, relation) = link.trim().split_once(';')?;
+        let url = url.trim().strip_prefix('<')?.strip_suffix('>')?;
+        relation.contains("rel=\"next\"").then_some(url)
+    });
+    let (_, query) = next.next()?.split_once('?')?;
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let (_, page) = pairs.find(|(name, _)| name == "page")?;
+    page.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_the_one_that_the_header_names() {
+        let link = "<https://api.github.com/x?per_page=100&page=2>; rel=\"next\", \
+                    <https://api.github.com/x?per_page=100&page=9>; rel=\"last\"";
+        let answer = |link: &str| {
+            let answer = Response::builder().header(LINK, link);
+            answer.body(Bytes::new()).unwrap()
+        };
+        assert_eq!(next_page(&answer(link)), Some(2));
+        let last = "<https://api.github.com/x?page=1>; rel=\"first\"";
+        assert_eq!(next_page(&answer(last)), None);
+    }
+
+    #[test]
+    fn a_name_out_of_a_payload_leads_to_no_other_path() {
+        for name in ["", ".", "..", "a/b", "a?b", "a b", "a%2f", "ü"] {
+            assert!(segment(name).is_err(), "{name}");
+        }
+        assert_eq!(segment("Hello-World.2_x").unwrap(), "Hello-World.2_x");
+    }
+}
