@@ -195,6 +195,16 @@ impl<'s> Builder<'s> {
         )
     }
 
+    /// The crate's parser expands a macro that cel-go does not have.
+    fn no_macro(&self, at: (u32, u32), name: &str, meant: &str) -> CompileError {
+        let message = format!("undeclared reference to '{name}' (in container '')");
+        let problem = Problem {
+            suggestion: Some(meant.to_owned()),
+            ..Problem::at(self.source, at.0, message)
+        };
+        compile_error(Stage::Check, self.source, vec![problem])
+    }
+
     /// The token of a node that was added before.
     pub(super) fn token_of(&self, id: NodeId) -> (u32, u32) {
         self.nodes[id as usize].token
@@ -272,6 +282,9 @@ impl<'s> Builder<'s> {
         fold: ast::ComprehensionExpr,
         token: (u32, u32),
     ) -> Result<Kind, CompileError> {
+        if called_name(self.source, token.0) == "existsOne" {
+            return Err(self.no_macro(token, "existsOne", "exists_one"));
+        }
         expand::check_variable(self, &fold.iter_var, token)?;
         Ok(Kind::Comprehension(Box::new(Comprehension {
             range: self.convert(fold.iter_range)?,
@@ -283,6 +296,14 @@ impl<'s> Builder<'s> {
             result: self.convert(fold.result)?,
         })))
     }
+}
+
+/// The name before the parenthesis at `offset`.
+fn called_name(source: &str, offset: u32) -> &str {
+    let before = source.get(..offset as usize).unwrap_or("").trim_end();
+    let belongs = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let start = before.trim_end_matches(belongs).len();
+    &before[start..]
 }
 
 fn convert_literal(literal: ast::LiteralValue) -> Literal {

@@ -17,6 +17,7 @@ fn names_that_nothing_declares_are_reported() {
         ("dyn", Check, "'dyn'"),
         ("[1].exists(x, true) && x == 1", Check, "'x'"),
         ("[1].all(i, j, i < j)", Check, "'all'"),
+        ("[1] . existsOne (x, true)", Check, "'existsOne'"),
         ("google.protobuf", Check, "'google'"),
     ]);
 }
@@ -105,6 +106,8 @@ fn every_problem_is_reported_with_its_place() {
     assert!(error.message.contains("\n | ..^"));
     let unknown = compile("boyd.ref == 'x'").expect_err("misspelt");
     assert_eq!(unknown.suggestion.as_deref(), Some("body"));
+    let unknown = compile("body.list.existsOne(x, x == 1)").expect_err("no macro");
+    assert_eq!(unknown.suggestion.as_deref(), Some("exists_one"));
     let unknown = compile("body.ref.startWith('x')").expect_err("misspelt");
     assert_eq!(unknown.suggestion.as_deref(), Some("startsWith"));
 }

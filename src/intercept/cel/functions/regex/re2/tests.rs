@@ -36,6 +36,14 @@ fn what_go_accepts_compiles_and_matches() {
         (r"(?:a*)*", "", true),
         (r"\z", "", true),
         (r"(?U)a+", "aa", true),
+        (r"^ab(?i)*$", "abbb", true),
+        (r"^(ab)(?s)+$", "abab", true),
+        (r"^a{2}(?i){3}$", "aaaaaa", true),
+        (r"^a{2}(?i){3}$", "aaaaa", false),
+        (r"\p{Cs}", "a", false),
+        (r"^[\p{Cs}a]$", "a", true),
+        (r"^\P{Cs}$", "a", true),
+        (r"^\p{greek}\p{Uppercase_Letter}$", "αB", true),
     ] {
         let translated = translate(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
         let regex = Regex::new(&translated.pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
@@ -82,8 +90,13 @@ fn what_go_refuses_is_refused() {
         r"\é",
         r"\x{110000}",
         r"\xg",
+        r"\x4",
         r"\p{Script=Greek}",
         r"\p{Nope}",
+        r"\p{Emoji}",
+        r"\p{Old_Italic}",
+        "(?i)*",
+        "a*(?:)**",
         r"\p",
     ] {
         let compiled = translate(pattern)
