@@ -104,6 +104,7 @@ fn limit(source: &str, message: String) -> CompileError {
         column: 1,
         message,
         suggestion: None,
+        usage: None,
     };
     let mut error = compile_error(Stage::Limit, "", vec![problem]);
     if source.len() <= CEL_SOURCE_BYTES {
@@ -127,6 +128,7 @@ fn syntax_errors(source: &str, errors: ParseErrors) -> CompileError {
             column: usize::try_from(error.pos.1).unwrap_or(1),
             message: error.msg,
             suggestion: None,
+            usage: None,
         })
         .collect();
     compile_error(Stage::Parse, source, problems)

@@ -108,6 +108,21 @@ fn every_problem_is_reported_with_its_place() {
     assert_eq!(unknown.suggestion.as_deref(), Some("body"));
     let unknown = compile("body.list.existsOne(x, x == 1)").expect_err("no macro");
     assert_eq!(unknown.suggestion.as_deref(), Some("exists_one"));
+    for (source, expected) in [
+        ("body.ref.startswith('x')", ", did you mean 'startsWith'?\n"),
+        ("header.cannonical('x')", ", did you mean 'canonical'?\n"),
+        (
+            "match('X-A', 'b')",
+            "; it is called as map(string, dyn).match(string, string)\n",
+        ),
+        (
+            "body.ref.split()",
+            "; it is called as string.split(string) or string.split(string, int)\n",
+        ),
+    ] {
+        let message = compile(source).expect_err("misspelt").message;
+        assert!(message.contains(expected), "{message}");
+    }
     let unknown = compile("body.ref.startWith('x')").expect_err("misspelt");
     assert_eq!(unknown.suggestion.as_deref(), Some("startsWith"));
 }
