@@ -158,7 +158,9 @@ impl<'t> Checker<'t> {
     }
 
     fn check_ident(&mut self, id: NodeId, name: &'t str) -> Type {
-        let local = self.scopes.iter().rev().find(|(known, _)| *known == name);
+        // A leading dot leads out of all macros, even where one has the same.
+        let mut scopes = self.scopes.iter().rev();
+        let local = scopes.find(|(known, _)| *known == name && !name.starts_with('.'));
         if let Some((_, of)) = local {
             let of = of.clone();
             self.meanings[id as usize] = Meaning::Local;

@@ -19,6 +19,7 @@ fn names_that_nothing_declares_are_reported() {
         ("[1].all(i, j, i < j)", Check, "'all'"),
         ("[1] . existsOne (x, true)", Check, "'existsOne'"),
         ("google.protobuf", Check, "'google'"),
+        ("[1].filter(.x, true)", Check, "'.x'"),
     ]);
 }
 

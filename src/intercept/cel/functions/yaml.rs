@@ -8,6 +8,7 @@
 mod layout;
 mod scalar;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
@@ -110,6 +111,9 @@ enum Open {
     Map {
         fields: JsonMap<String, Json>,
         key: Option<Key>,
+        /// Fields whose value so far is a number that JSON does not have. They
+        /// only count if no later field of the same name takes their place.
+        infinite: BTreeSet<String>,
     },
 }
 
@@ -151,6 +155,7 @@ impl Builder {
                 let map = Open::Map {
                     fields: JsonMap::new(),
                     key: None,
+                    infinite: BTreeSet::new(),
                 };
                 self.enter(map, style, anchor, start)?;
             }
@@ -175,7 +180,19 @@ impl Builder {
         if self.expects_key() && anchor == 0 {
             return self.set_key(scalar);
         }
-        let value = scalar.into_json().map_err(failed)?;
+        let value = match (scalar.into_json(), self.open.last_mut()) {
+            (Ok(value), _) => value,
+            (Err(_), Some((Open::Map { key, infinite, .. }, _)))
+                if anchor == 0 && matches!(key, Some(Key::Name(_))) =>
+            {
+                if let Some(Key::Name(name)) = key.take() {
+                    meter.build(name.len())?;
+                    infinite.insert(name);
+                }
+                return Ok(());
+            }
+            (Err(reason), _) => return Err(failed(reason)),
+        };
         self.remember(anchor, &value, meter)?;
         self.add(value, meter)
     }
@@ -210,6 +227,9 @@ impl Builder {
         };
         let value = match open {
             Open::List(items) => Json::Array(items),
+            Open::Map { infinite, .. } if !infinite.is_empty() => {
+                return Err(failed(scalar::NOT_FINITE));
+            }
             Open::Map { fields, .. } => Json::Object(fields),
         };
         self.remember(place.anchor, &value, meter)?;
@@ -246,9 +266,19 @@ impl Builder {
                 self.document.get_or_insert(value);
             }
             Some((Open::List(items), _)) => items.push(value),
-            Some((Open::Map { fields, key }, _)) => match key.take() {
+            Some((
+                Open::Map {
+                    fields,
+                    key,
+                    infinite,
+                },
+                _,
+            )) => match key.take() {
                 // Of equal keys the last stays, as in Go.
-                Some(Key::Name(name)) => drop(fields.insert(name, value)),
+                Some(Key::Name(name)) => {
+                    infinite.remove(&name);
+                    fields.insert(name, value);
+                }
                 Some(Key::Merge) => merge(fields, value)?,
                 None => *key = Some(Key::Name(key_text(value)?)),
             },

@@ -20,6 +20,7 @@ fn documents_read_as_in_go() {
             json!({"a": {"b": 1}, "c": {"b": 1, "d": 2}}),
         ),
         ("a: 1\na: 2", json!({"a": 2})),
+        ("a: .nan\na: 2", json!({"a": 2})),
         ("a: 1\n---\nb: 2", json!({"a": 1})),
         (
             "1.5: x\n017: w\ntrue: z",
@@ -53,6 +54,8 @@ fn what_go_refuses_is_refused() {
         "a: \"\\/\"",
         "%YAML 1.2\n---\na: 1",
         "a: .inf",
+        "a: .inf\nb: 1\na: .nan",
+        "a: [.inf]",
         "a: *x",
         "a: [1",
         "a: !!int x",
