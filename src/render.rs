@@ -148,10 +148,11 @@ pub fn render(
 }
 
 /// Whether it says what it is. Nothing else is asked of it here: upstream asks
-/// no more before it looks for the kind in the cluster.
+/// no more before it looks for the kind in the cluster. It finds no kind where
+/// the API version has more than a group and a version.
 fn names_kind(object: &Map<String, Value>) -> bool {
-    let kind = object.get("kind").and_then(Value::as_str);
-    kind.is_some_and(|kind| !kind.is_empty())
+    let text = |field| object.get(field).and_then(Value::as_str).unwrap_or("");
+    !text("kind").is_empty() && text("apiVersion").matches('/').count() <= 1
 }
 
 #[cfg(test)]
@@ -234,6 +235,16 @@ mod tests {
             rendered(&resources, ""),
             Err(RenderError::NoKind { resource: 1 })
         );
+        let versioned = json!({"kind": "X", "apiVersion": "$(tt.params.p)"});
+        for (version, fits) in [
+            ("v1", true),
+            ("a.b/v1", true),
+            ("", true),
+            ("a/b/v1", false),
+        ] {
+            let given = rendered(std::slice::from_ref(&versioned), version);
+            assert_eq!(given.is_ok(), fits, "{version}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 use serde_json::Value;
 use tripline::model::headers::Headers;
 
-use crate::{Case, Comparison};
+use crate::Case;
 
 mod bind;
 mod cel;
@@ -15,6 +15,20 @@ mod example;
 mod interceptor;
 mod render;
 mod world;
+
+/// What a comparison found.
+pub(crate) enum Comparison {
+    /// As recorded.
+    Same,
+    /// Upstream fails where Tripline gives what the author meant.
+    Better,
+    /// Fails as recorded, for a reason of another class: what came instead.
+    OtherClass(String),
+    /// Not as recorded: what came instead.
+    Different(String),
+    /// This kind of case is not compared by this version.
+    NotCompared,
+}
 
 /// Compares one case, or says that its kind is not compared yet.
 pub(crate) fn compare(case: &Case) -> Comparison {

@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod conformance;
 mod deferred;
 mod docs;
 mod duplicates;
@@ -21,3 +22,13 @@ mod secrecy;
 mod shipped;
 mod support;
 mod trouble;
+
+/// The code that compares recorded cases.
+#[path = "../../examples/conformance"]
+mod recorded {
+    pub(crate) mod cases;
+    pub(crate) mod compare;
+}
+
+use recorded::cases::Case;
+use recorded::compare::Comparison;

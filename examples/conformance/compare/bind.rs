@@ -13,13 +13,11 @@ pub(crate) fn compare(case: &Case) -> Comparison {
         Ok(params) => json!({"params": params}),
         Err(class) => json!({"error_class": class}),
     };
-    let same = ["params", "error_class"]
-        .iter()
-        .all(|&key| super::same(&actual[key], &case.expected[key]));
-    if same {
-        Comparison::Same
-    } else {
-        Comparison::Different(actual.to_string())
+    let same = |key: &str| super::same(&actual[key], &case.expected[key]);
+    match (same("params"), same("error_class")) {
+        (true, true) => Comparison::Same,
+        (true, false) => Comparison::OtherClass(actual.to_string()),
+        (false, _) => Comparison::Different(actual.to_string()),
     }
 }
 

@@ -28,24 +28,19 @@ pub(super) fn compare(case: &Case) -> Comparison {
     }
     let expected = &case.expected;
     let empty = json!({});
+    let extensions = Value::Object(answer.extensions);
     let same = answer.go_on == (expected["continue"] == true)
-        && super::same(
-            &Value::Object(answer.extensions.clone()),
-            expected.get("extensions").unwrap_or(&empty),
-        )
-        && answer.code == expected["status"]["code"].as_i64().unwrap_or(0)
-        && Some(answer.class.as_str()) == Some(expected["error_class"].as_str().unwrap_or(""));
-    if same {
-        Comparison::Same
-    } else {
-        Comparison::Different(format!(
-            "continue={} code={} class={} extensions={} message={}",
-            answer.go_on,
-            answer.code,
-            answer.class,
-            Value::Object(answer.extensions),
-            answer.message,
-        ))
+        && super::same(&extensions, expected.get("extensions").unwrap_or(&empty))
+        && answer.code == expected["status"]["code"].as_i64().unwrap_or(0);
+    let same_class = answer.class == expected["error_class"].as_str().unwrap_or("");
+    let actual = format!(
+        "continue={} code={} class={} extensions={extensions} message={}",
+        answer.go_on, answer.code, answer.class, answer.message,
+    );
+    match (same, same_class) {
+        (true, true) => Comparison::Same,
+        (true, false) => Comparison::OtherClass(actual),
+        (false, _) => Comparison::Different(actual),
     }
 }
 

@@ -163,7 +163,8 @@ pub struct CompileError {
     /// Which pass refused it.
     pub stage: Stage,
     /// Every problem as cel-go prints it: `ERROR: <input>:L:C: …`, the line
-    /// and a mark under the column.
+    /// and a mark under the column. Behind its words stands what may have been
+    /// meant.
     pub message: String,
     /// The first problem alone, without position.
     pub summary: String,

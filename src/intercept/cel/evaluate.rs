@@ -12,6 +12,7 @@ use super::Scope;
 use super::check::Variable;
 use super::check::types::Type;
 use super::error::{ErrorClass, Fault, fault, no_overload};
+use super::functions::collections;
 use super::functions::regex::{self, Patterns};
 use super::ir::{Code, Op, OpId};
 use super::meter::Meter;
@@ -103,6 +104,11 @@ impl<'v, 's> Machine<'v, 's> {
                 negated,
             } => self.equal(*one, *other, *negated),
             Op::Call { overloads, args } => self.call(overloads, args),
+            Op::Member { item, list } => {
+                let item = self.evaluate(*item)?;
+                let list = &self.code.constants[*list as usize];
+                collections::member(&item, list, &mut self.meter).map(Value::Bool)
+            }
             Op::Matches { subject, pattern } => {
                 let subject = self.evaluate(*subject)?;
                 regex::is_match(pattern, &subject, &mut self.meter)

@@ -5,7 +5,7 @@
 
 mod arguments;
 mod arithmetic;
-mod collections;
+pub(super) mod collections;
 mod comparisons;
 mod conversions;
 mod encoders;

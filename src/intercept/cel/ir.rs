@@ -75,6 +75,11 @@ pub(crate) enum Op {
         overloads: Box<[&'static Overload]>,
         args: Box<[OpId]>,
     },
+    /// `in` with a constant list of numbers, booleans and texts.
+    Member {
+        item: OpId,
+        list: u32,
+    },
     /// `matches` with a literal pattern.
     Matches {
         subject: OpId,

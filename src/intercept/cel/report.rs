@@ -20,7 +20,10 @@ pub(crate) struct Problem {
     /// Column in characters, from 1.
     pub(crate) column: usize,
     pub(crate) message: String,
+    /// A name that was perhaps meant.
     pub(crate) suggestion: Option<String>,
+    /// How the function is called.
+    pub(crate) usage: Option<String>,
 }
 
 impl Problem {
@@ -32,6 +35,7 @@ impl Problem {
             column,
             message: message.into(),
             suggestion: None,
+            usage: None,
         }
     }
 }
@@ -61,6 +65,7 @@ pub(crate) fn compile_error(
         column: 1,
         message: "invalid expression".to_owned(),
         suggestion: None,
+        usage: None,
     });
     CompileError {
         stage,
@@ -82,6 +87,12 @@ fn display(source: &str, problem: &Problem) -> String {
         ..
     } = problem;
     let mut text = format!("ERROR: <input>:{line}:{column}: {message}");
+    if let Some(name) = &problem.suggestion {
+        text.push_str(&format!(", did you mean '{name}'?"));
+    }
+    if let Some(usage) = &problem.usage {
+        text.push_str(&format!("; it is called as {usage}"));
+    }
     let lines = source.split('\n').skip(line.saturating_sub(1));
     let Some(snippet) = lines.take(1).find(|line| line.len() <= LONGEST_LINE) else {
         return text;

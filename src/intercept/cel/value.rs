@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-pub(crate) use compare::exact_int;
+pub(crate) use compare::{exact_int, exact_uint};
 pub(crate) use list::List;
 pub(crate) use map::{Key, Map};
 pub(crate) use text::Text;

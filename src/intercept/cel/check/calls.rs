@@ -3,7 +3,7 @@
 use super::super::registry::Overload;
 use super::super::syntax::NodeId;
 use super::types::Type;
-use super::{Checker, Meaning};
+use super::{Checker, Meaning, suggest};
 
 impl Checker<'_> {
     /// Finds the overloads that fit, and the type of the result.
@@ -47,6 +47,9 @@ impl Checker<'_> {
                 id,
                 format!("found no matching overload for '{name}' applied to '{signature}'"),
             );
+            if let Some(problem) = self.problems.last_mut() {
+                problem.usage = suggest::usage(overloads);
+            }
             return Type::Error;
         };
         self.meanings[id as usize] = Meaning::Call {

@@ -1,6 +1,7 @@
 //! The name that a misspelt one was perhaps meant to be.
 
-use super::super::registry;
+use super::super::registry::{self, Overload};
+use super::types::Type;
 
 /// Names that are no functions.
 const NAMES: [&str; 10] = [
@@ -29,6 +30,9 @@ const MACROS: [&str; 9] = [
     "math.least",
 ];
 
+/// Most ways of calling a function that are shown.
+const MOST_USAGES: usize = 3;
+
 /// The variable or literal closest to `name`.
 pub(super) fn name(name: &str) -> Option<String> {
     closest(name, NAMES.into_iter())
@@ -37,6 +41,30 @@ pub(super) fn name(name: &str) -> Option<String> {
 /// The function closest to `name`.
 pub(super) fn function(name: &str) -> Option<String> {
     closest(name, registry::names().chain(MACROS))
+}
+
+/// How a function is called; nothing for operators, which everybody knows.
+pub(super) fn usage(overloads: &[Overload]) -> Option<String> {
+    let named = |overload: &&Overload| overload.name.starts_with(|c: char| c.is_ascii_alphabetic());
+    let mut calls: Vec<String> = overloads.iter().filter(named).map(call).collect();
+    calls.dedup();
+    let more = calls.len() > MOST_USAGES;
+    calls.truncate(MOST_USAGES);
+    let calls = calls.join(" or ");
+    match (calls.is_empty(), more) {
+        (true, _) => None,
+        (false, true) => Some(format!("{calls} or otherwise")),
+        (false, false) => Some(calls),
+    }
+}
+
+fn call(overload: &Overload) -> String {
+    let types = overload.parameters.iter();
+    let mut types = types.map(|of| of.replace(&mut |_| Type::Dyn).to_string());
+    let target = if overload.member { types.next() } else { None };
+    let target = target.map_or(String::new(), |of| format!("{of}."));
+    let arguments: Vec<String> = types.collect();
+    format!("{target}{}({})", overload.name, arguments.join(", "))
 }
 
 /// The candidate that takes the fewest edits, if it takes few. Of equally

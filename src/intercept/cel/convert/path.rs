@@ -26,15 +26,20 @@ pub(crate) struct Path {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Part {
     name: String,
-    /// Never an index.
+    /// Never an index of a new list.
     forced: bool,
+    /// Was written with a backslash, so that it finds no element of a list.
+    escaped: bool,
 }
 
 impl Part {
     /// The index that the part is. Nothing at all counts as the first.
     fn index(&self) -> Option<usize> {
-        let digits = self.name.bytes().all(|byte| byte.is_ascii_digit());
-        if self.forced || !digits {
+        self.number().filter(|_| !self.forced)
+    }
+
+    fn number(&self) -> Option<usize> {
+        if !self.name.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
         if self.name.is_empty() {
@@ -61,7 +66,7 @@ impl Path {
         let mut characters = key.chars().peekable();
         loop {
             let forced = characters.next_if_eq(&':').is_some();
-            let mut name = String::new();
+            let (mut name, mut escaped) = (String::new(), false);
             let mut ended = true;
             while let Some(character) = characters.next() {
                 match character {
@@ -69,7 +74,10 @@ impl Path {
                         ended = false;
                         break;
                     }
-                    '\\' => name.extend(characters.next()),
+                    '\\' => {
+                        escaped = true;
+                        name.extend(characters.next());
+                    }
                     '|' | '#' | '@' | '*' | '?' => {
                         path.matching = true;
                         name.push(character);
@@ -77,7 +85,11 @@ impl Path {
                     other => name.push(other),
                 }
             }
-            let part = Part { name, forced };
+            let part = Part {
+                name,
+                forced,
+                escaped,
+            };
             if part.index().is_some_and(|index| index > LARGEST_INDEX) {
                 return Err(Cow::Owned(format!("index is above {LARGEST_INDEX}")));
             }
@@ -146,16 +158,21 @@ fn set_item(
         items.push(build(rest, value));
         return Ok(());
     }
+    let found = part
+        .number()
+        .filter(|_| !part.escaped && !part.name.is_empty());
+    if let Some(item) = found.and_then(|index| items.get_mut(index)) {
+        return set(item, rest, value);
+    }
     let Some(index) = part.index() else {
         return Err(Cow::Owned(format!(
             "cannot set array element for non-numeric key '{}'",
             part.name
         )));
     };
-    if let Some(item) = items.get_mut(index) {
-        return set(item, rest, value);
+    if items.len() < index {
+        items.resize(index, Json::Null);
     }
-    items.resize(index, Json::Null);
     items.push(build(rest, value));
     Ok(())
 }
@@ -273,6 +290,14 @@ mod tests {
                 json!({"a": [1, 9]}),
             ),
             (vec![("a.-1.b", json!(9))], json!({"a": [{"b": 9}]})),
+            (
+                vec![("a", json!([1])), (r"a.\0", json!(2)), (r"a.\1", json!(3))],
+                json!({"a": [1, 2, 3]}),
+            ),
+            (
+                vec![("a", json!([1, 2])), ("a.:1.b", json!(9))],
+                json!({"a": [1, {"b": 9}]}),
+            ),
             (vec![("a.:1.b", json!(1))], json!({"a": {"1": {"b": 1}}})),
             (vec![("a.01", json!(1))], json!({"a": [null, 1]})),
             (vec![("a?", json!(1)), ("@this", json!(1))], json!({})),

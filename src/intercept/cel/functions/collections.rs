@@ -4,7 +4,7 @@ use super::arguments::list;
 use crate::intercept::cel::error::{ErrorClass, Fault, fault, no_overload};
 use crate::intercept::cel::meter::Meter;
 use crate::intercept::cel::registry::{Context, Row, open_row};
-use crate::intercept::cel::value::{List, Value};
+use crate::intercept::cel::value::{List, Value, exact_int, exact_uint};
 
 pub(super) const TABLE: &[Row] = &[
     open_row("@in", "(A, list(A)) -> bool", contains),
@@ -44,6 +44,27 @@ pub(super) fn list_contains<'v>(
     Ok(false)
 }
 
+/// Whether an element of a list of constants is the same as `item`. Upstream
+/// looks it up by its hash, which bytes do not have, and which finds a double
+/// for an integer only where none of its digits are lost.
+pub(crate) fn member(item: &Value<'_>, list: &Value<'_>, meter: &mut Meter) -> Result<bool, Fault> {
+    let (Value::List(list), false) = (list, matches!(item, Value::Bytes(_))) else {
+        let message = "internal error: runtime error: hash of unhashable type types.Bytes";
+        return Err(fault(ErrorClass::Internal, message));
+    };
+    for element in list.iter() {
+        let same = match (item, &element) {
+            (Value::Int(item), Value::Double(double)) => exact_int(*double) == Some(*item),
+            (Value::Uint(item), Value::Double(double)) => exact_uint(*double) == Some(*item),
+            _ => item.equals(&element, meter)?,
+        };
+        if same {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn size<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
     let size = match args {
         [Value::Text(text)] => {
@@ -62,7 +83,7 @@ fn size<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, 
 mod tests {
     use serde_json::json;
 
-    use crate::intercept::cel::ErrorClass::{Arithmetic, NoOverload};
+    use crate::intercept::cel::ErrorClass::{Arithmetic, Internal, NoOverload};
     use crate::intercept::cel::testing::{check_failures, check_true, check_values};
 
     #[test]
@@ -76,10 +97,15 @@ mod tests {
             "'X-Multi' in header && !('x-multi' in header)",
             "body.ref in ['refs/heads/main', 'refs/heads/dev']",
             "!(body.missing in [])",
+            "dyn(3) in [1.5, 3.0] && dyn(3u) in [3.0] && dyn(3.0) in [3u, 1]",
+            "!(dyn(9007199254740993) in [9007199254740992.0])",
+            "dyn(9007199254740993) == 9007199254740992.0",
+            "dyn([1]) != 1 && !(dyn([1]) in [1])",
         ]);
         check_failures(&[
             ("'a' in body.text", NoOverload),
             ("'a' in ['a', string(1 / 0)]", Arithmetic),
+            ("dyn(b'a') in ['a']", Internal),
         ]);
     }
 

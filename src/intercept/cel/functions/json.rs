@@ -77,10 +77,6 @@ fn own<'v>(json: &Json, meter: &mut Meter) -> Result<Value<'v>, Fault> {
 
 fn marshal<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
     let value = args.first().ok_or_else(no_overload)?;
-    if let Value::Type(_) = value {
-        let message = "type conversion not supported for 'type'";
-        return Err(fault(ErrorClass::Conversion, message));
-    }
     let json = convert::to_json(value, context.meter)?
         .map_err(|reason| fault(ErrorClass::Conversion, reason))?;
     let mut text = String::new();
@@ -179,12 +175,12 @@ mod tests {
                 json!(r#"["aGk=","90s",null]"#),
             ),
             ("json.encode('<')", json!(r#""\u003c""#)),
-            ("json.encode([int])", json!(r#"["int"]"#)),
         ]);
         check_failures(&[
             ("json.encode({1: 2})", ErrorClass::Conversion),
             ("json.encode(1.0 / 0.0)", ErrorClass::Conversion),
             ("json.encode(int)", ErrorClass::Conversion),
+            ("[type(body.text)].marshalJSON()", ErrorClass::Conversion),
             ("body.text.marshalJSON()", ErrorClass::NoOverload),
         ]);
     }

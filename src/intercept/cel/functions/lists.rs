@@ -10,6 +10,9 @@ use crate::intercept::cel::meter::Meter;
 use crate::intercept::cel::registry::{Context, Row, open_row, row};
 use crate::intercept::cel::value::{List, Value};
 
+/// Longest list that upstream's `lists.range` makes. Fuel ends ours before.
+const LONGEST_RANGE: usize = 1_000_000;
+
 pub(super) const TABLE: &[Row] = &[
     row("slice", "list(A).(int, int) -> list(A)", slice),
     open_row("flatten", "list(list(A)).() -> list(A)", flatten),
@@ -150,6 +153,11 @@ fn range<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>,
             "lists.range: size must be non-negative, got {length}"
         ))
     })?;
+    if count > LONGEST_RANGE {
+        return Err(argument(format!(
+            "lists.range: size {length} exceeds maximum allowed ({LONGEST_RANGE})"
+        )));
+    }
     context.meter.build_elements(count)?;
     Ok(Value::list((0..length).map(Value::Int).collect()))
 }
@@ -231,7 +239,8 @@ mod tests {
             ("body.commits.sortBy(c, c)", Argument),
             ("lists.range(-1)", Argument),
             ("lists.range(body.count)", NoOverload),
-            ("lists.range(9223372036854775807)", Exhausted),
+            ("lists.range(1000000)", Exhausted),
+            ("lists.range(1000001)", Argument),
         ]);
     }
 

@@ -7,6 +7,7 @@
 mod class;
 mod input;
 mod re2;
+mod unicode;
 
 use std::sync::Arc;
 
@@ -127,7 +128,8 @@ pub(crate) fn replace_all<'v>(
     args: &[Value<'v>],
     meter: &mut Meter,
 ) -> Result<Value<'v>, Fault> {
-    let (subject, template) = (string(args, 0)?, string(args, 2)?);
+    let (source, replacement) = (text(args, 0)?, text(args, 2)?);
+    let (subject, template) = (source.stood_in(), replacement.stood_in());
     pay_for_search(meter, subject.len())?;
     let mut replaced = String::new();
     let mut kept_until = 0;
@@ -144,7 +146,13 @@ pub(crate) fn replace_all<'v>(
     }
     replaced.push_str(&subject[kept_until..]);
     meter.build(subject.len())?;
-    Ok(Value::Text(Text::Shared(replaced.into())))
+    Ok(Value::Text(
+        if source.is_broken() || replacement.is_broken() {
+            Text::of_stood_in(&replaced)
+        } else {
+            Text::Shared(replaced.into())
+        },
+    ))
 }
 
 /// Writes the template with its `$1`, `${name}` and `$$` filled in, by Go's

@@ -60,7 +60,13 @@ fn part_or_units<'v>(
     unit: i64,
 ) -> Result<Value<'v>, Fault> {
     match args {
-        [Value::Duration(nanoseconds)] => Ok(Value::Int(nanoseconds / unit)),
+        [Value::Duration(nanoseconds)] => {
+            // By way of a double, as in Go, which may round the rest up to one.
+            let (whole, rest) = (nanoseconds / unit, nanoseconds % unit);
+            Ok(Value::Int(
+                (whole as f64 + rest as f64 / unit as f64) as i64,
+            ))
+        }
         _ => part(args, of),
     }
 }
@@ -282,6 +288,10 @@ mod tests {
             ("duration('1h30m').getMinutes()", json!(90)),
             ("duration('1.5s').getMilliseconds()", json!(1500)),
             ("duration('-90m').getHours()", json!(-1)),
+            (
+                "duration('763387199.999999999s').getSeconds()",
+                json!(763_387_200),
+            ),
         ]);
         check_failures(&[
             ("body.at.getFullYear()", ErrorClass::NoOverload),

@@ -56,6 +56,10 @@ impl Lowerer<'_> {
             ("@in", &[_, list]) if self.is_empty_list(overloads, list) => {
                 return Ok(self.constant(Value::Bool(false)));
             }
+            ("@in", &[item, list]) => match self.simple_list(overloads, list) {
+                Some(list) => Op::Member { item, list },
+                None => self.plain_call(overloads, args),
+            },
             ("matches", &[subject, pattern]) => match self.text_constant(pattern) {
                 Some(pattern) => {
                     let compiled = self.compile_pattern(id, &pattern)?;
@@ -122,6 +126,23 @@ impl Lowerer<'_> {
     fn is_empty_list(&self, overloads: &[&'static Overload], list: OpId) -> bool {
         overloads.len() == 1
             && matches!(self.constant_of(list), Some(Value::List(list)) if list.len() == 0)
+    }
+
+    /// The constant list whose elements upstream looks up instead of comparing.
+    fn simple_list(&self, overloads: &[&'static Overload], list: OpId) -> Option<u32> {
+        let (Op::Constant(index), [_]) = (&self.ops[list as usize], overloads) else {
+            return None;
+        };
+        let simple = |item: Value<'_>| {
+            matches!(
+                item.kind(),
+                Kind::Bool | Kind::Int | Kind::Uint | Kind::Double | Kind::Text
+            )
+        };
+        match self.constants.get(*index as usize)? {
+            Value::List(items) => items.iter().all(simple).then_some(*index),
+            _ => None,
+        }
     }
 
     fn compile_pattern(

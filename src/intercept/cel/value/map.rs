@@ -85,7 +85,8 @@ impl<'v> Map<'v> {
         if let Self::Json(_) | Self::Headers(_) = self {
             return None;
         }
-        let key = Key::of_value(key)?;
+        // NaN equals nothing, a key of its kind included.
+        let key = Key::of_value(key).filter(|_| !key.is_nan())?;
         self.find(&key).or_else(|| {
             let others = key.equal_numbers();
             others.iter().flatten().find_map(|other| self.find(other))

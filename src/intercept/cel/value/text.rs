@@ -2,8 +2,7 @@
 //!
 //! Go's strings may hold any bytes, and two of upstream's functions make such
 //! strings: `truncate` cuts through a character, `parseURL` decodes `%ff`.
-//! They are kept as they are: measuring and joining them works, and a JSON
-//! form is refused.
+//! They are kept as they are, and a JSON form is refused.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,14 +42,42 @@ impl<'v> Text<'v> {
         }
     }
 
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken(_))
+    }
+
     /// The text with a replacement character for each byte that belongs to
     /// none, which is how Go reads characters from such a string.
     pub(crate) fn lossy(&self) -> Cow<'_, str> {
         match self {
             Self::Borrowed(text) => Cow::Borrowed(text),
             Self::Shared(text) => Cow::Borrowed(text),
-            Self::Broken(bytes) => Cow::Owned(replace_broken(bytes)),
+            Self::Broken(bytes) => {
+                Cow::Owned(replace_broken(bytes, |_| char::REPLACEMENT_CHARACTER))
+            }
         }
+    }
+
+    /// The text with a stand-in for each such byte, for functions that keep
+    /// them: Go's work on bytes.
+    pub(crate) fn stood_in(&self) -> Cow<'_, str> {
+        match self {
+            Self::Borrowed(text) => Cow::Borrowed(text),
+            Self::Shared(text) => Cow::Borrowed(text),
+            Self::Broken(bytes) => Cow::Owned(replace_broken(bytes, stand_in)),
+        }
+    }
+
+    /// The text with bytes again where `stood_in` put stand-ins.
+    pub(crate) fn of_stood_in(text: &str) -> Self {
+        let mut bytes = Vec::with_capacity(text.len());
+        for letter in text.chars() {
+            match u8::try_from((letter as u32).wrapping_sub(FIRST_STAND_IN)) {
+                Ok(byte) => bytes.push(byte),
+                Err(_) => bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        Self::of_bytes(bytes)
     }
 
     /// Length in characters.
@@ -67,11 +94,18 @@ impl<'v> Text<'v> {
     }
 }
 
-fn replace_broken(bytes: &[u8]) -> String {
+/// The last characters of Unicode, for private use.
+const FIRST_STAND_IN: u32 = 0x10_ff00;
+
+fn stand_in(byte: u8) -> char {
+    char::from_u32(FIRST_STAND_IN + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+fn replace_broken(bytes: &[u8], by: fn(u8) -> char) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+        text.extend(chunk.invalid().iter().map(|&byte| by(byte)));
     }
     text
 }
@@ -86,5 +120,7 @@ mod tests {
         assert_eq!(text.lossy(), "\u{fffd}\u{fffd}a\u{fffd}");
         assert_eq!(text.characters(), 4);
         assert!(text.as_str().is_none());
+        let kept = Text::of_stood_in(&text.stood_in());
+        assert_eq!(kept.as_bytes(), text.as_bytes());
     }
 }

@@ -81,10 +81,12 @@ impl Timestamp {
 
     /// Nanoseconds from `earlier` to this timestamp.
     pub(crate) fn since(&self, earlier: &Self) -> Result<i64, Fault> {
-        let total = (i128::from(self.seconds) - i128::from(earlier.seconds)) * i128::from(SECOND)
-            + i128::from(self.nanoseconds)
-            - i128::from(earlier.nanoseconds);
-        i64::try_from(total).map_err(|_| fault(ErrorClass::Arithmetic, "integer overflow"))
+        // The seconds alone must fit too, as upstream has it.
+        let seconds = (self.seconds - earlier.seconds).checked_mul(SECOND);
+        let rest = i64::from(self.nanoseconds) - i64::from(earlier.nanoseconds);
+        seconds
+            .and_then(|seconds| seconds.checked_add(rest))
+            .ok_or_else(|| fault(ErrorClass::Arithmetic, "integer overflow"))
     }
 
     /// What a clock `offset` seconds east of UTC shows.

@@ -2,8 +2,8 @@
 
 use super::input::Input;
 use super::re2::{INVALID_ESCAPE, Reason, TRAILING_BACKSLASH, push_literal};
+use super::unicode::{self, INVALID_RANGE};
 
-const INVALID_RANGE: Reason = "invalid character class range";
 const MISSING_BRACKET: Reason = "missing closing ]";
 
 /// Names that may stand between `[:` and `:]`.
@@ -97,7 +97,7 @@ pub(super) fn named(
         Some('w') => (false, "0-9A-Za-z_"),
         Some('W') => (true, "0-9A-Za-z_"),
         Some('p' | 'P') => {
-            unicode(input, output)?;
+            unicode_class(input, output)?;
             return Ok(true);
         }
         _ => return Ok(false),
@@ -112,7 +112,7 @@ pub(super) fn named(
 }
 
 /// `\pL`, `\p{Greek}`, `\P{Lu}`, `\p{^Lu}`.
-fn unicode(input: &mut Input<'_>, output: &mut String) -> Result<(), Reason> {
+fn unicode_class(input: &mut Input<'_>, output: &mut String) -> Result<(), Reason> {
     let mut negated = input.next() == Some('P');
     let name = if input.take('{') {
         let name = input.take_until("}").ok_or(INVALID_RANGE)?;
@@ -126,15 +126,7 @@ fn unicode(input: &mut Input<'_>, output: &mut String) -> Result<(), Reason> {
     } else {
         input.next().ok_or(INVALID_RANGE)?.to_string()
     };
-    let valid = !name.is_empty()
-        && name
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ' '));
-    if !valid {
-        return Err(INVALID_RANGE);
-    }
-    let letter = if negated { 'P' } else { 'p' };
-    output.push_str(&format!("\\{letter}{{{name}}}"));
+    output.push_str(&unicode::class(&name, negated)?);
     Ok(())
 }
 
@@ -174,7 +166,10 @@ fn hexadecimal(input: &mut Input<'_>) -> Result<char, Reason> {
     let digits = if input.take('{') {
         input.take_until("}").ok_or(INVALID_ESCAPE)?
     } else {
-        [input.next(), input.next()].into_iter().flatten().collect()
+        let two = [input.next(), input.next()].into_iter().flatten();
+        let two: String = two.collect();
+        // One digit alone is none, and neither is a character of two bytes.
+        two.chars().nth(1).map_or(String::new(), |_| two)
     };
     let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !valid {

@@ -11,6 +11,9 @@ use crate::intercept::cel::functions::numbers;
 /// Prefix of YAML's own tags.
 const YAML: &str = "tag:yaml.org,2002:";
 
+/// Why a number has no JSON form.
+pub(super) const NOT_FINITE: &str = "unsupported value: infinite or NaN";
+
 /// A resolved scalar.
 #[derive(Debug, PartialEq)]
 pub(super) enum Scalar {
@@ -34,7 +37,7 @@ impl Scalar {
             Self::Uint(value) => Json::from(value),
             Self::Float(value) => {
                 let number = Number::from_f64(value);
-                Json::Number(number.ok_or("unsupported value: infinite or NaN")?)
+                Json::Number(number.ok_or(NOT_FINITE)?)
             }
             Self::Text(text) => Json::String(text),
             Self::Merge => Json::String("<<".to_owned()),

@@ -1,0 +1,107 @@
+use regex::Regex;
+
+use super::*;
+
+#[test]
+fn what_go_accepts_compiles_and_matches() {
+    for (pattern, subject, expected) in [
+        (r"^refs/(heads|tags)/", "refs/heads/main", true),
+        (r"\d", "३", false),
+        (r"\w", "é", false),
+        (r"^\S$", "é", true),
+        (r"\bé\b", "é", false),
+        (r"a\Bb", "ab", true),
+        (r"[[:alpha:]]+$", "abc", true),
+        (r"^[[a]$", "[", true),
+        (r"^[a&&b]+$", "a&b", true),
+        (r"^[]a]+$", "]a", true),
+        (r"^[^]a]$", "b", true),
+        (r"^[\d\-x]+$", "1-x", true),
+        (r"^[\D]$", "x", true),
+        (r"^[a-]$", "-", true),
+        (r"\Qa.b\E", "a.b", true),
+        (r"\Qa.b", "axb", false),
+        (r"^x{,3}$", "x{,3}", true),
+        (r"^{$", "{", true),
+        (r"(?i)HELLO", "hello", true),
+        (r"(?i-s:A)b", "ab", true),
+        (r"(?P<n>a)", "a", true),
+        (r"(?<n>a)(?P<n>b)(?P<1>c)", "abc", true),
+        (r"^\pL\p{Greek}\P{Lu}$", "éαb", true),
+        (r"^\p{^Lu}$", "a", true),
+        (r"\x41\x{1F600}\101", "A😀A", true),
+        (r"^\_\<\-\/$", "_<-/", true),
+        (r"a|", "", true),
+        (r"^(?s).$", "\n", true),
+        (r"(?:a*)*", "", true),
+        (r"\z", "", true),
+        (r"(?U)a+", "aa", true),
+        (r"^ab(?i)*$", "abbb", true),
+        (r"^(ab)(?s)+$", "abab", true),
+        (r"^a{2}(?i){3}$", "aaaaaa", true),
+        (r"^a{2}(?i){3}$", "aaaaa", false),
+        (r"\p{Cs}", "a", false),
+        (r"^[\p{Cs}a]$", "a", true),
+        (r"^\P{Cs}$", "a", true),
+        (r"^\p{greek}\p{Uppercase_Letter}$", "αB", true),
+    ] {
+        let translated = translate(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        let regex = Regex::new(&translated.pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        assert_eq!(regex.is_match(subject), expected, "{pattern} on {subject}");
+    }
+}
+
+#[test]
+fn what_go_refuses_is_refused() {
+    for pattern in [
+        "(",
+        ")",
+        "[",
+        "[a",
+        "*",
+        "(*)",
+        "a|*",
+        "a**",
+        "a++",
+        "a{2}{3}",
+        "a{1001}",
+        "a{3,2}",
+        "(a{1000}){1000}",
+        "((a{100}){100}){100}",
+        "[z-a]",
+        "[a--b]",
+        "[a-\\d]",
+        "[[:nope:]]",
+        "(?x) a",
+        "(?u)a",
+        "(?-)a",
+        "(?!b)a",
+        "(?=b)a",
+        "(?>a)",
+        "(?P=n)",
+        "(?P<>a)",
+        "(?P<a-b>a)",
+        r"\",
+        r"\1",
+        r"\8",
+        r"\e",
+        r"\C",
+        r"\Z",
+        r"\é",
+        r"\x{110000}",
+        r"\xg",
+        r"\x4",
+        r"\p{Script=Greek}",
+        r"\p{Nope}",
+        r"\p{Emoji}",
+        r"\p{Old_Italic}",
+        "(?i)*",
+        "a*(?:)**",
+        r"\p",
+    ] {
+        let compiled = translate(pattern)
+            .ok()
+            .and_then(|translated| Regex::new(&translated.pattern).ok());
+        assert!(compiled.is_none(), "{pattern}");
+    }
+}
