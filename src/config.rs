@@ -133,6 +133,7 @@ impl Config {
             .list_separator(",")
             .with_list_parse_key("triggers")
             .with_list_parse_key("secretDirs")
+            .with_list_parse_key("kube.endpoints")
             .try_parsing(true);
         let read = config::Config::builder()
             .add_source(source)
@@ -165,6 +166,13 @@ impl Config {
         if let Err(message) = telemetry::parse_level(&self.log.level).map(drop) {
             return invalid("log.level", &message);
         }
+        if self
+            .kube
+            .services()?
+            .is_some_and(|setup| setup.source.is_some())
+        {
+            self.check_ports()?;
+        }
         self.journal_path()?;
         if let Sink::Folder(folder) = self.sink()? {
             self.check_sink_folder(&folder)?;
@@ -182,6 +190,36 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    /// A listener's port must be free.
+    fn check_ports(&self) -> Result<(), ConfigError> {
+        // The API server takes them for nobody's.
+        if let Some(address) = self.kube.endpoints.iter().find(|one| one.is_loopback()) {
+            return Err(ConfigError::Invalid {
+                key: "kube.endpoints",
+                message: format!(
+                    "{address} is this machine's own; give addresses that the cluster reaches"
+                ),
+            });
+        }
+        let addresses = [&self.ingress.listen, &self.admin.listen, &self.probe.listen];
+        let range = self.kube.ports;
+        let taken = addresses.into_iter().find(|address| {
+            let port = address
+                .rsplit_once(':')
+                .and_then(|(_, port)| port.parse().ok());
+            port.is_some_and(|port| range.contains(port))
+        });
+        match taken {
+            None => Ok(()),
+            Some(address) => Err(ConfigError::Invalid {
+                key: "kube.ports",
+                message: format!(
+                    "{range} has the port of {address} in it; choose ports that nobody uses"
+                ),
+            }),
+        }
     }
 
     /// A sink inside a folder of triggers would be read as triggers.
@@ -354,6 +392,7 @@ mod tests {
             ("limits: {bodi: 1MiB}", "bodi"),
             ("limits: {headTime: soon}", "soon"),
             ("drain: {delay: -1s}", "negative"),
+            ("kube: {ports: '9-8'}", "no range of ports"),
         ] {
             let error = load(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
@@ -370,6 +409,12 @@ mod tests {
             ("sink: 'dir:'", "sink"),
             ("journal: 'nats://x'", "journal"),
             ("admin: {listen: '0.0.0.0:9000'}", "admin.listen"),
+            ("kube: {service: tripline}", "kube.service"),
+            ("kube: {endpoints: [127.0.0.1]}", "kube.endpoints"),
+            (
+                "kube: {endpoints: [192.0.2.1], ports: 8000-8100}",
+                "kube.ports",
+            ),
         ] {
             let error = load(text).unwrap().check().unwrap_err().to_string();
             assert!(error.contains(key), "{text}: {error}");

@@ -31,6 +31,18 @@ pub struct Server {
     router: Router,
     limits: Limits,
     metrics: Option<Arc<Metrics>>,
+    connections: Connections,
+}
+
+/// How many connections there may be, of one server or of several together.
+#[derive(Clone)]
+pub struct Connections(Arc<Semaphore>);
+
+impl Connections {
+    /// As many as this.
+    pub fn new(at_most: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_most)))
+    }
 }
 
 impl Server {
@@ -51,6 +63,7 @@ impl Server {
         Ok(Self {
             listener,
             router,
+            connections: Connections::new(limits.connections),
             limits,
             metrics: None,
         })
@@ -63,6 +76,13 @@ impl Server {
         self
     }
 
+    /// Has its connections among those that others have.
+    #[must_use]
+    pub fn among(mut self, connections: Connections) -> Self {
+        self.connections = connections;
+        self
+    }
+
     /// The address that it listens on; a port of 0 has become a real one.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
@@ -71,14 +91,8 @@ impl Server {
     /// Serves until `stop`, then takes no more connections and lets those
     /// that are open finish what they have begun.
     pub async fn run(self, stop: CancellationToken) {
-        let connections = Arc::new(Semaphore::new(self.limits.connections));
         let graceful = GracefulShutdown::new();
         loop {
-            // A connection that is one too many waits in the kernel's queue.
-            let slot = tokio::select! {
-                () = stop.cancelled() => break,
-                slot = Arc::clone(&connections).acquire_owned() => slot,
-            };
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
@@ -86,6 +100,13 @@ impl Server {
             let Ok((stream, _)) = accepted else {
                 tokio::time::sleep(AFTER_FAILURE).await;
                 continue;
+            };
+            // A connection that is one too many waits, those after it in the
+            // kernel's queue. To take a place before there is a connection
+            // would leave none to other servers that share them.
+            let slot = tokio::select! {
+                () = stop.cancelled() => break,
+                slot = Arc::clone(&self.connections.0).acquire_owned() => slot,
             };
             let _ = stream.set_nodelay(true);
             let mut stream = TimeoutStream::new(stream);

@@ -295,6 +295,24 @@ impl Happening for ClusterFailed<'_> {
     }
 }
 
+/// The port of a listener could not be opened.
+pub struct PortFailed<'a> {
+    /// The listener.
+    pub listener: &'a ListenerId,
+    /// Why.
+    pub error: &'a crate::ingress::server::BindError,
+}
+
+impl Happening for PortFailed<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let (listener, error) = (self.listener, self.error);
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        metrics.lines.write(|| {
+            warn!(%listener, %error, cause, "the port of a listener cannot be opened");
+        });
+    }
+}
+
 /// The journal could not be read or written.
 pub struct JournalFailed<'a> {
     /// What it was about.
