@@ -16,6 +16,7 @@ macro_rules! ensure {
 
 mod api_server;
 mod gateway;
+mod roll_back;
 mod scenarios;
 mod services;
 mod stand_in;
@@ -25,6 +26,7 @@ pub(crate) fn tests() -> Vec<Test> {
     scenarios::ALL
         .iter()
         .chain(&services::ALL)
+        .chain(&roll_back::ALL)
         .map(|(name, run)| Test {
             name,
             needs: Some(Program {

@@ -2,8 +2,7 @@
 //! given back.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
@@ -11,34 +10,21 @@ use serde_json::{Value, json};
 use super::api_server::{ApiServer, server};
 use super::gateway::{Gateway, exchange, post_to, wait_until};
 use super::scenarios::{Scenario, listener, runs};
-use super::stand_in::{self, StandIn};
 
 /// Name and function of each test.
-pub(crate) const ALL: [(&str, Scenario); 7] = [
+pub(crate) const ALL: [(&str, Scenario); 4] = [
     (
         "cluster::a_claimed_listener_has_a_service_and_a_port_of_its_own",
         own_port,
     ),
     (
-        "cluster::tekton_s_service_is_taken_over_and_given_back_as_it_was",
-        taken_over,
+        "cluster::a_service_leads_to_the_pods_that_there_are",
+        pods_come_and_go,
     ),
     ("cluster::somebody_else_s_service_is_left_alone", foreign),
     (
         "cluster::beyond_the_range_the_ordinary_path_works",
         exhausted,
-    ),
-    (
-        "cluster::tekton_s_controller_takes_over_after_a_roll_back",
-        roll_back,
-    ),
-    (
-        "cluster::who_puts_a_selector_back_is_left_in_peace",
-        contested,
-    ),
-    (
-        "cluster::all_listeners_are_not_claimed_while_tekton_s_controller_runs",
-        refused,
     ),
 ];
 
@@ -46,20 +32,20 @@ pub(crate) const ALL: [(&str, Scenario); 7] = [
 const ADDRESS: &str = "192.0.2.10";
 
 /// A range of ports that other runs of this suite do not use.
-fn range(count: u32) -> (u32, String) {
+pub(super) fn range(count: u32) -> (u32, String) {
     let first = 20_000 + std::process::id() % 1_000 * 10;
     (first, format!("{first}-{}", first + count - 1))
 }
 
 /// A cluster without listeners; those of earlier tests have ports too.
-fn empty(server: &ApiServer) -> Result<(), Failed> {
+pub(super) fn empty(server: &ApiServer) -> Result<(), Failed> {
     server.kubectl(&["delete", "el", "-A", "--all"], "")?;
     let ports = ["delete", "configmap", "-n", "tripline", "tripline-ports"];
     server.kubectl(&[&ports[..], &["--ignore-not-found"]].concat(), "")?;
     Ok(())
 }
 
-fn start(server: &ApiServer, folder: &Path, ports: &str) -> Result<Gateway, Failed> {
+pub(super) fn start(server: &ApiServer, folder: &Path, ports: &str) -> Result<Gateway, Failed> {
     Gateway::spawn(
         Gateway::command(server, folder)
             .env("TRIPLINE_KUBE__ENDPOINTS", ADDRESS)
@@ -67,7 +53,12 @@ fn start(server: &ApiServer, folder: &Path, ports: &str) -> Result<Gateway, Fail
     )
 }
 
-fn get(server: &ApiServer, kind: &str, namespace: &str, name: &str) -> Result<Value, Failed> {
+pub(super) fn get(
+    server: &ApiServer,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Value, Failed> {
     let arguments = [
         "get",
         kind,
@@ -82,12 +73,12 @@ fn get(server: &ApiServer, kind: &str, namespace: &str, name: &str) -> Result<Va
     Ok(serde_json::from_str(&printed).unwrap_or_default())
 }
 
-fn service(server: &ApiServer, namespace: &str) -> Result<Value, Failed> {
+pub(super) fn service(server: &ApiServer, namespace: &str) -> Result<Value, Failed> {
     get(server, "service", namespace, "el-hook")
 }
 
 /// The slices of the Service that say that they are Tripline's.
-fn slices(server: &ApiServer, namespace: &str) -> Result<Vec<Value>, Failed> {
+pub(super) fn slices(server: &ApiServer, namespace: &str) -> Result<Vec<Value>, Failed> {
     let ours = |slice: &Value| {
         slice["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] == "tripline.dev"
     };
@@ -101,7 +92,7 @@ fn recorded(service: &Value) -> Option<u16> {
 }
 
 /// The condition of the listener's Service.
-fn condition(server: &ApiServer, namespace: &str, name: &str) -> Result<Value, Failed> {
+pub(super) fn condition(server: &ApiServer, namespace: &str, name: &str) -> Result<Value, Failed> {
     let listener = get(server, "el", namespace, name)?;
     let conditions = listener["status"]["conditions"].as_array();
     let mut conditions = conditions.into_iter().flatten();
@@ -109,7 +100,7 @@ fn condition(server: &ApiServer, namespace: &str, name: &str) -> Result<Value, F
     Ok(found.cloned().unwrap_or_default())
 }
 
-fn wait_for_reason(
+pub(super) fn wait_for_reason(
     server: &ApiServer,
     namespace: &str,
     name: &str,
@@ -121,12 +112,12 @@ fn wait_for_reason(
 }
 
 /// Waits until the Service leads to a port, and gives that.
-fn led(server: &ApiServer, namespace: &str) -> Result<u16, Failed> {
+pub(super) fn led(server: &ApiServer, namespace: &str) -> Result<u16, Failed> {
     wait_for_reason(server, namespace, "hook", "Managed")?;
     recorded(&service(server, namespace)?).ok_or_else(|| "no port is recorded".into())
 }
 
-fn unclaim(server: &ApiServer, namespace: &str) -> Result<(), Failed> {
+pub(super) fn unclaim(server: &ApiServer, namespace: &str) -> Result<(), Failed> {
     let arguments = [
         "annotate",
         "el",
@@ -138,22 +129,10 @@ fn unclaim(server: &ApiServer, namespace: &str) -> Result<(), Failed> {
     server.kubectl(&arguments, "").map(drop)
 }
 
-fn claim(server: &ApiServer, namespace: &str) -> Result<(), Failed> {
+pub(super) fn claim(server: &ApiServer, namespace: &str) -> Result<(), Failed> {
     let annotation = "tripline.dev/managed=true";
     let arguments = ["annotate", "el", "hook", "-n", namespace, annotation];
     server.kubectl(&arguments, "").map(drop)
-}
-
-/// A listener that nobody has claimed yet.
-fn unclaimed(namespace: &str) -> String {
-    listener(namespace).replace("tripline.dev/managed: \"true\"", "")
-}
-
-/// Whether nobody writes a Service for some seconds.
-fn is_quiet(server: &ApiServer, namespace: &str) -> Result<bool, Failed> {
-    let before = service(server, namespace)?["metadata"]["resourceVersion"].clone();
-    std::thread::sleep(Duration::from_secs(4));
-    Ok(service(server, namespace)?["metadata"]["resourceVersion"] == before)
 }
 
 fn own_port() -> Result<(), Failed> {
@@ -226,82 +205,59 @@ fn own_port() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Makes what Tekton and the controllers of Kubernetes would have made.
-fn tektons(server: &ApiServer, namespace: &str) -> Result<(), Failed> {
-    let listener = get(server, "el", namespace, "hook")?;
-    let uid = listener["metadata"]["uid"].as_str().unwrap_or_default();
-    let mut object = serde_json::to_value(stand_in::service("hook", uid))?;
-    object["metadata"]["namespace"] = namespace.into();
-    server.kubectl(&["create", "-f", "-"], &object.to_string())?;
-    let behind = format!(
-        r#"
-apiVersion: v1
-kind: Endpoints
-metadata: {{name: el-hook, namespace: {namespace}}}
-subsets: [{{addresses: [{{ip: 10.9.8.7}}], ports: [{{name: http-listener, port: 8080}}]}}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata:
-  name: el-hook-x7f2p
-  namespace: {namespace}
-  labels:
-    kubernetes.io/service-name: el-hook
-    endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io
-addressType: IPv4
-endpoints: [{{addresses: [10.9.8.7]}}]
-ports: [{{name: http-listener, port: 8080}}]
-"#
+/// What Kubernetes would say of the gateway's own pods.
+fn pods(server: &ApiServer, endpoints: &str) -> Result<(), Failed> {
+    let slice = format!(
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+         metadata: {{name: tripline-abc, namespace: tripline, labels: {{kubernetes.io/service-name: tripline}}}}\n\
+         addressType: IPv4\nports: [{{name: http, port: 8080}}]\nendpoints: [{endpoints}]\n"
     );
-    server.kubectl(&["create", "-f", "-"], &behind).map(drop)
+    server.apply(&slice)
 }
 
-fn taken_over() -> Result<(), Failed> {
+fn pods_come_and_go() -> Result<(), Failed> {
     let server = server()?;
     let server = server.as_ref().ok_or("no server")?;
     let folder = tempfile::tempdir()?;
     empty(server)?;
-    server.namespace("taken")?;
-    server.apply(&unclaimed("taken"))?;
-    tektons(server, "taken")?;
-    let before = service(server, "taken")?;
-    let gateway = start(server, folder.path(), &range(8).1)?;
+    server.namespace("pods")?;
+    server.apply(&listener("pods"))?;
+    pods(
+        server,
+        "{addresses: [10.1.0.1], conditions: {ready: true, serving: true, terminating: false}}",
+    )?;
+    let gateway = Gateway::spawn(
+        Gateway::command(server, folder.path())
+            .env("TRIPLINE_KUBE__SERVICE", "tripline/tripline")
+            .env("TRIPLINE_KUBE__PORTS", range(8).1),
+    )?;
+    let port = led(server, "pods")?;
+    let slice =
+        || -> Result<Value, Failed> { Ok(slices(server, "pods")?.pop().unwrap_or_default()) };
+    let first = slice()?;
     ensure!(
-        service(server, "taken")? == before,
-        "touched before it was claimed"
+        first["endpoints"][0]["addresses"] == json!(["10.1.0.1"])
+            && first["ports"][0]["port"] == port,
+        "{first}"
     );
-    claim(server, "taken")?;
-    let port = led(server, "taken")?;
-    let during = service(server, "taken")?;
-    ensure!(
-        during["spec"]["clusterIP"] == before["spec"]["clusterIP"],
-        "{during}"
-    );
-    let node_port = |service: &Value| service["spec"]["ports"][0]["nodePort"].clone();
-    ensure!(node_port(&during) == node_port(&before), "{during}");
-    ensure!(during["spec"]["selector"].is_null(), "{during}");
-    ensure!(slices(server, "taken")?.len() == 1, "no slice of ours");
-    wait_until("nothing leads to Tekton's pods", || {
-        let all = server.list("endpointslices", "taken")?;
-        let endpoints = get(server, "endpoints", "taken", "el-hook")?;
-        Ok(all.len() == 1 && endpoints.is_null())
+    // One that ends is said to end, so that whoever sends to it stops.
+    pods(
+        server,
+        "{addresses: [10.1.0.1], conditions: {ready: false, serving: true, terminating: true}}, \
+         {addresses: [10.1.0.2], conditions: {ready: true, serving: true, terminating: false}}",
+    )?;
+    wait_until("the pods are followed", || {
+        let now = slice()?;
+        let ends = &now["endpoints"][0]["conditions"];
+        Ok(now["endpoints"][1]["addresses"] == json!(["10.1.0.2"])
+            && ends["ready"] == false
+            && ends["terminating"] == true)
     })?;
-    ensure!(post_to(port, "/", "a")?.0 == 202, "the port");
-    ensure!(
-        is_quiet(server, "taken")?,
-        "written although nothing was to be done"
-    );
-    unclaim(server, "taken")?;
-    wait_until("the Service is what it was", || {
-        let now = service(server, "taken")?;
-        Ok(now["spec"] == before["spec"] && now["metadata"]["annotations"].is_null())
-    })?;
-    wait_until("its slices are gone", || {
-        Ok(slices(server, "taken")?.is_empty())
-    })?;
-    wait_until("and the status", || {
-        Ok(get(server, "el", "taken", "hook")?["status"].is_null())
-    })?;
+    server.kubectl(
+        &["delete", "endpointslice", "-n", "tripline", "tripline-abc"],
+        "",
+    )?;
+    wait_until("nothing is left", || Ok(slices(server, "pods")?.is_empty()))?;
     drop(gateway);
     Ok(())
 }
@@ -364,158 +320,4 @@ fn exhausted() -> Result<(), Failed> {
     wait_until("the port leads to the other one", || {
         Ok(post_to(port, "/", "b").is_ok_and(|(_, answer)| answer["eventListener"] == "other"))
     })
-}
-
-fn roll_back() -> Result<(), Failed> {
-    let server = server()?;
-    let server = server.as_ref().ok_or("no server")?;
-    let folder = tempfile::tempdir()?;
-    empty(server)?;
-    server.namespace("rollback")?;
-    server.apply(&unclaimed("rollback"))?;
-    let tekton = StandIn::start(server, "rollback", false)?;
-    wait_until("Tekton's Service", || {
-        Ok(!service(server, "rollback")?.is_null())
-    })?;
-    let before = service(server, "rollback")?;
-    let gateway = start(server, folder.path(), &range(8).1)?;
-    for mark in ["there and back", "and again"] {
-        claim(server, "rollback")?;
-        let port = led(server, "rollback")?;
-        ensure!(post_to(port, "/", mark)?.0 == 202, "the port");
-        ensure!(
-            is_quiet(server, "rollback")?,
-            "they fight while it is claimed"
-        );
-        unclaim(server, "rollback")?;
-        wait_until("the Service is what it was", || {
-            let now = service(server, "rollback")?;
-            Ok(now["spec"] == before["spec"] && slices(server, "rollback")?.is_empty())
-        })?;
-        ensure!(
-            is_quiet(server, "rollback")?,
-            "they fight after it was given back"
-        );
-    }
-    ensure!(
-        tekton.writes() == 1,
-        "{} writes of Tekton's",
-        tekton.writes()
-    );
-    // The same with the gateway away: what it has left is mended when it is back.
-    claim(server, "rollback")?;
-    led(server, "rollback")?;
-    gateway.stop()?;
-    unclaim(server, "rollback")?;
-    let gateway = start(server, folder.path(), &range(8).1)?;
-    wait_until("the Service is what it was", || {
-        let now = service(server, "rollback")?;
-        let marks = &now["metadata"]["annotations"];
-        Ok(now["spec"] == before["spec"] && marks.is_null())
-    })?;
-    wait_until("its slices are gone", || {
-        Ok(slices(server, "rollback")?.is_empty())
-    })?;
-    drop(gateway);
-    Ok(())
-}
-
-fn contested() -> Result<(), Failed> {
-    let server = server()?;
-    let server = server.as_ref().ok_or("no server")?;
-    let folder = tempfile::tempdir()?;
-    empty(server)?;
-    server.namespace("contested")?;
-    server.apply(&unclaimed("contested"))?;
-    let tekton = StandIn::start(server, "contested", true)?;
-    wait_until("Tekton's Service", || {
-        Ok(!service(server, "contested")?.is_null())
-    })?;
-    let gateway = start(server, folder.path(), &range(8).1)?;
-    claim(server, "contested")?;
-    wait_for_reason(server, "contested", "hook", "Contested")?;
-    let said = condition(server, "contested", "hook")?;
-    let message = said["message"].as_str().unwrap_or_default();
-    ensure!(message.contains("tekton-triggers-controller"), "{said}");
-    ensure!(is_quiet(server, "contested")?, "they go on");
-    ensure!(
-        tekton.writes() <= 5,
-        "{} writes of Tekton's",
-        tekton.writes()
-    );
-    let now = service(server, "contested")?;
-    ensure!(!now["spec"]["selector"].is_null(), "{now}");
-    ensure!(
-        slices(server, "contested")?.is_empty(),
-        "both lead somewhere"
-    );
-    // The ordinary address works meanwhile.
-    gateway.push_until("/contested/hook", "a", "matched")
-}
-
-fn refused() -> Result<(), Failed> {
-    let server = server()?;
-    let server = server.as_ref().ok_or("no server")?;
-    let folder = tempfile::tempdir()?;
-    empty(server)?;
-    server.kubectl(&["create", "namespace", "tekton-pipelines"], "")?;
-    let controller = r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: tekton-triggers-controller, namespace: tekton-pipelines}
-spec:
-  selector: {matchLabels: {app: controller}}
-  template:
-    metadata: {labels: {app: controller}}
-    spec: {containers: [{name: controller, image: controller}]}
-"#;
-    server.kubectl(&["create", "-f", "-"], controller)?;
-    let replicas = |count: usize| {
-        let status = json!({"status": {"replicas": count, "readyReplicas": count}});
-        let patch = [
-            "patch",
-            "deployment",
-            "tekton-triggers-controller",
-            "-n",
-            "tekton-pipelines",
-        ];
-        let how = [
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            &status.to_string(),
-        ];
-        server.kubectl(&[&patch[..], &how].concat(), "").map(drop)
-    };
-    replicas(1)?;
-    let run = |flags: &[&str]| -> Result<_, Failed> {
-        let mut command: Command = Gateway::command(server, folder.path());
-        Ok(command.args(flags).stderr(Stdio::piped()).output()?)
-    };
-    let output = run(&["--claim", "all"])?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(
-        output.status.code() == Some(1),
-        "{:?} {said}",
-        output.status
-    );
-    ensure!(
-        said.contains("tekton-pipelines/tekton-triggers-controller")
-            && said.contains("--replicas=0")
-            && said.contains("--force-claim"),
-        "{said}"
-    );
-    let forced = ["--claim", "all", "--force-claim"];
-    drop(Gateway::start_with(server, folder.path(), &forced)?);
-    replicas(0)?;
-    drop(Gateway::start_with(
-        server,
-        folder.path(),
-        &["--claim", "all"],
-    )?);
-    server.kubectl(
-        &["delete", "namespace", "tekton-pipelines", "--wait=false"],
-        "",
-    )?;
-    Ok(())
 }
