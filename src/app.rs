@@ -39,6 +39,7 @@ mod ports;
 mod reload;
 mod servers;
 
+pub use client::read_cluster;
 use ports::ListenerPorts;
 pub use reload::Triggers;
 use reload::{Installer, Reloader};

@@ -19,9 +19,11 @@ mod watch;
 
 pub use addresses::{Addresses, Source};
 pub use keeper::{Failed, Keeper, Setup};
+pub(crate) use name::tekton_name;
 pub use name::{listener_of_host, service_name};
 pub use ports::{Ports, Range};
 pub use records::{Records, watch as watch_ports};
+pub(crate) use wanted::is_tls;
 pub use wanted::{Shape, Wanted, wanted};
 
 /// How it stands with the Service of one listener.

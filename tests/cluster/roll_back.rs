@@ -15,7 +15,7 @@ use super::services::{
 use super::stand_in::{self, StandIn};
 
 /// Name and function of each test.
-pub(crate) const ALL: [(&str, Scenario); 4] = [
+pub(crate) const ALL: [(&str, Scenario); 5] = [
     (
         "cluster::tekton_s_service_is_taken_over_and_given_back_as_it_was",
         taken_over,
@@ -31,6 +31,10 @@ pub(crate) const ALL: [(&str, Scenario); 4] = [
     (
         "cluster::all_listeners_are_not_claimed_while_tekton_s_controller_runs",
         refused,
+    ),
+    (
+        "cluster::migrate_reports_on_a_cluster_and_changes_nothing",
+        report,
     ),
 ];
 
@@ -288,5 +292,38 @@ spec:
         &["delete", "namespace", "tekton-pipelines", "--wait=false"],
         "",
     )?;
+    Ok(())
+}
+
+fn report() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let folder = tempfile::tempdir()?;
+    empty(server)?;
+    server.namespace("report")?;
+    server.apply(&unclaimed("report"))?;
+    let before = get(server, "el", "report", "hook")?;
+    let output = Command::new(env!("CARGO_BIN_EXE_tripline"))
+        .args(["migrate", "--kube", "-o", "json"])
+        .env("KUBECONFIG", server.kubeconfig("admin"))
+        .current_dir(folder.path())
+        .output()?;
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let objects = report["objects"].as_array().ok_or("no objects")?;
+    let of = |kind: &str| {
+        let mut of_namespace = objects.iter().filter(|one| one["namespace"] == "report");
+        of_namespace.find(|one| one["kind"] == kind).cloned()
+    };
+    let listener = of("EventListener").unwrap_or_default();
+    ensure!(listener["verdict"] == "worksBetter", "{report}");
+    let binding = of("TriggerBinding").unwrap_or_default();
+    ensure!(binding["verdict"] == "worksAsIs", "{report}");
+    let code = output.status.code();
+    let needs = report["summary"]["needsAttention"] != 0;
+    ensure!(code == Some(i32::from(needs)), "{code:?} {report}");
+    ensure!(
+        get(server, "el", "report", "hook")? == before,
+        "it has changed something"
+    );
     Ok(())
 }

@@ -141,7 +141,11 @@ fn own_port() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     empty(server)?;
     server.namespace("svc")?;
-    server.apply(&listener("svc"))?;
+    let filter = "requestURL in ['/', '/some/other/path?x=1']";
+    let cel = format!(
+        "- ref: {{name: cel}}\n      params: [{{name: filter, value: \"{filter}\"}}]\n    bindings: ["
+    );
+    server.apply(&listener("svc").replace("bindings: [", &cel))?;
     let gateway = start(server, folder.path(), &range(8).1)?;
     let began = Instant::now();
     let port = led(server, "svc")?;
@@ -167,7 +171,7 @@ fn own_port() -> Result<(), Failed> {
     for (mark, path) in [("a", "/"), ("b", "/some/other/path?x=1")] {
         let (status, answer) = post_to(port, path, mark)?;
         ensure!(
-            status == 202 && answer["eventListener"] == "hook",
+            status == 202 && answer["triggers"][0]["verdict"] == "matched",
             "{status} {answer}"
         );
     }

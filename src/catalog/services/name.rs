@@ -15,7 +15,7 @@ const DIGITS: usize = 8;
 /// The Service of the listener called `listener`: `el-` and its name. Where no
 /// Service may be called so, it is cut, and a hash keeps it apart from others.
 pub fn service_name(listener: &str) -> String {
-    let plain = format!("{PREFIX}{listener}");
+    let plain = tekton_name(listener);
     let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if plain.len() <= LONGEST && plain.chars().all(is_label) && !plain.ends_with('-') {
         return plain;
@@ -24,6 +24,11 @@ pub fn service_name(listener: &str) -> String {
     let cut: String = plain.chars().map(fits).take(LONGEST - DIGITS - 1).collect();
     let hash = HEXLOWER.encode(&Sha256::digest(listener.as_bytes()));
     format!("{}-{}", cut.trim_end_matches('-'), &hash[..DIGITS])
+}
+
+/// What Tekton calls it.
+pub(crate) fn tekton_name(listener: &str) -> String {
+    format!("{PREFIX}{listener}")
 }
 
 /// The listener, as `namespace/name`, whose Service a `Host` header names:
