@@ -181,9 +181,12 @@ fn body(status: &Status, now: Timestamp) -> Value {
     }
     let managed = service.filter(|service| service.url.is_some());
     let url = managed.and_then(|service| service.url.as_ref());
-    json!({"status": {
+    let mut body = json!({"status": {
         "address": {"url": url.unwrap_or(&status.url)},
-        "configuration": managed.map(|service| json!({"generatedName": service.name})),
         "conditions": conditions,
-    }})
+    }});
+    if let Some(service) = managed {
+        body["status"]["configuration"] = json!({"generatedName": service.name});
+    }
+    body
 }

@@ -173,7 +173,13 @@ impl Keeper {
         for id in self.unwanted(&ids) {
             match self.give_back(&id).await {
                 Ok(()) => drop(self.given_back.insert(id)),
-                Err(error) => self.report(&format!("giving the Service of {id} back"), &error),
+                Err(error) => {
+                    self.report(&format!("giving the Service of {id} back"), &error);
+                    // Its namespace may be gone, and the rights with it.
+                    if matches!(&error, kube::Error::Api(status) if status.code == 403) {
+                        self.given_back.insert(id);
+                    }
+                }
             }
         }
         self.states.send_if_modified(|known| {

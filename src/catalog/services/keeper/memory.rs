@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a selector may come back before Tripline leaves the Service to
-/// whoever sets it, and within which time.
+/// How often somebody may set a Service back before Tripline leaves it to him,
+/// and within which time.
 const TAKEN_AT_MOST: usize = 3;
 const WITHIN: Duration = Duration::from_secs(600);
 
 /// How long it is left to him then.
 const TRUCE: Duration = Duration::from_secs(600);
 
-/// How long a selector that came back stays at least.
+/// How long what somebody has set back stays at least.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// How long what was written may take until it is seen.
@@ -21,7 +21,7 @@ const SEEN_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct Memory {
     /// Since when every replica can know its port.
     pub has_port: Option<(u16, Instant)>,
-    /// When the selector was taken from the Service.
+    /// When the Service was changed.
     taken: Vec<Instant>,
     /// Until when the Service is left alone.
     truce: Option<Instant>,
@@ -54,7 +54,7 @@ impl Memory {
         self.done = None;
     }
 
-    /// How long the selector is to be left where it is, before it is taken once
+    /// How long the Service is to be left as it is, before it is changed once
     /// more.
     pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
         let last = self.taken.last()?;
@@ -62,8 +62,8 @@ impl Memory {
         (now < over && *last <= now).then(|| over - now)
     }
 
-    /// Whether the selector may be taken from the Service, again where it has
-    /// come back. If not, there is a truce from now on.
+    /// Whether the Service may be changed, again where somebody has set it back.
+    /// If not, there is a truce from now on.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         self.taken.retain(|at| now < *at + WITHIN);
         if self.taken.len() >= TAKEN_AT_MOST {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selector_that_comes_back_once_a_day_is_no_fight() {
+    fn a_service_that_is_set_back_once_a_day_is_no_fight() {
         let mut memory = Memory::default();
         let mut now = Instant::now();
         for _ in 0..20 {

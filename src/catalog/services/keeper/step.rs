@@ -101,6 +101,11 @@ impl Keeper {
         let service = match (seen, whose) {
             (Some(service), Some(Whose::Made | Whose::Taken)) => service,
             (Some(service), _) => {
+                // Somebody takes the marks away.
+                let is_again = memory.has_port.is_some();
+                if is_again && let Some(state) = self.insist(id).await? {
+                    return Ok(state);
+                }
                 let patch = change::marked(&service, port);
                 Arc::new(self.patch(id, patch).await?)
             }
@@ -133,15 +138,8 @@ impl Keeper {
         let (service, was_taken) = match change::taken(&service, port) {
             None => (service, false),
             Some(patch) => {
-                if change::has_selector(&service) {
-                    let memory = self.memories.entry(id.clone()).or_default();
-                    if let Some(wait) = memory.pause(now) {
-                        self.again_in(wait);
-                        return Ok(None);
-                    }
-                    if !self.may_take(id).await? {
-                        return Ok(Some(self.contested(id)));
-                    }
+                if let Some(state) = self.insist(id).await? {
+                    return Ok(state);
                 }
                 (Arc::new(self.patch(id, patch).await?), true)
             }
@@ -157,16 +155,21 @@ impl Keeper {
         Ok(Some(self.managed(id, &service)))
     }
 
-    /// Whether the selector may be taken now. Where it comes back each time,
-    /// the Service is left to whoever sets it.
-    async fn may_take(&mut self, id: &ListenerId) -> kube::Result<bool> {
+    /// Nothing where the Service may be changed now. Where somebody changes it
+    /// back each time, it is left to him.
+    async fn insist(&mut self, id: &ListenerId) -> kube::Result<Option<Option<ServiceState>>> {
         let now = Instant::now();
         let memory = self.memories.entry(id.clone()).or_default();
-        if memory.take(now) {
-            return Ok(true);
+        if let Some(wait) = memory.pause(now) {
+            self.again_in(wait);
+            return Ok(Some(None));
         }
+        if memory.take(now) {
+            return Ok(None);
+        }
+        memory.has_port = None;
         self.leave(id).await?;
-        Ok(false)
+        Ok(Some(Some(self.contested(id))))
     }
 
     /// Slices that were about to be written come after the selector has gone.
@@ -233,7 +236,7 @@ impl Keeper {
     fn contested(&self, id: &ListenerId) -> ServiceState {
         let (namespace, name) = (&id.namespace, service_name(&id.name));
         let message = format!(
-            "somebody puts the selector of Service {namespace}/{name} back, most likely Tekton's controller: it is \
+            "somebody sets Service {namespace}/{name} back each time, most likely Tekton's controller: it is \
              left to him for ten minutes. Stop him (scale the Deployment tekton-triggers-controller to 0), or give the \
              listener back"
         );
