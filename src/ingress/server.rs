@@ -180,3 +180,54 @@ pub struct BindError {
     flag: String,
     source: io::Error,
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+
+    async fn serve(connections: &Connections, stop: &CancellationToken) -> SocketAddr {
+        let router = Router::new().fallback(|| async { "here" });
+        let server = Server::bind("127.0.0.1:0", "--listen", router, Limits::DEFAULT).await;
+        let server = server.unwrap().among(connections.clone());
+        let address = server.address().unwrap();
+        spawn(server.run(stop.clone()));
+        address
+    }
+
+    /// Asks on a connection that stays open.
+    async fn ask(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        stream
+    }
+
+    async fn is_answered(stream: &mut TcpStream) -> bool {
+        let mut answer = [0; 512];
+        let read = timeout(SOON, stream.read(&mut answer)).await;
+        read.is_ok_and(|read| read.is_ok_and(|read| read > 0))
+    }
+
+    #[tokio::test]
+    async fn servers_share_their_connections_and_an_idle_one_takes_none() {
+        let stop = CancellationToken::new();
+        let connections = Connections::new(1);
+        let one = serve(&connections, &stop).await;
+        let _idle = serve(&connections, &stop).await;
+        let other = serve(&connections, &stop).await;
+        let mut first = ask(one).await;
+        assert!(is_answered(&mut first).await);
+        let mut second = ask(other).await;
+        assert!(!is_answered(&mut second).await, "one too many");
+        drop(first);
+        assert!(is_answered(&mut second).await, "its turn");
+        stop.cancel();
+        assert!(!is_answered(&mut second).await, "closed while it is idle");
+    }
+}

@@ -41,9 +41,14 @@ impl Gateway {
 
     /// What starts one.
     pub(crate) fn command(server: &ApiServer, folder: &Path) -> Command {
+        Self::command_at("127.0.0.1", server, folder)
+    }
+
+    /// What starts one at an address of this machine.
+    pub(crate) fn command_at(host: &str, server: &ApiServer, folder: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
         command
-            .args(["serve", "--kube", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--kube", "--listen", &format!("{host}:0")])
             .args(["--admin", "127.0.0.1:0", "--probe", "127.0.0.1:0"])
             .env("KUBECONFIG", server.kubeconfig("tripline"))
             .env("TRIPLINE_DRAIN__DELAY", "0s")
@@ -128,7 +133,12 @@ impl Gateway {
 
 /// Posts a signed push to a port of this machine.
 pub(crate) fn post_to(port: u16, path: &str, mark: &str) -> Result<(u16, Value), Failed> {
-    post(([127, 0, 0, 1], port).into(), "x", path, mark, SECRET)
+    post_at(([127, 0, 0, 1], port).into(), path, mark)
+}
+
+/// The same at any address.
+pub(crate) fn post_at(address: SocketAddr, path: &str, mark: &str) -> Result<(u16, Value), Failed> {
+    post(address, "x", path, mark, SECRET)
 }
 
 fn post(

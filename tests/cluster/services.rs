@@ -2,17 +2,17 @@
 //! given back.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, server};
-use super::gateway::{Gateway, exchange, post_to, wait_until};
+use super::gateway::{Gateway, exchange, post_at, post_to, wait_until};
 use super::scenarios::{Scenario, listener, runs};
 
 /// Name and function of each test.
-pub(crate) const ALL: [(&str, Scenario); 4] = [
+pub(crate) const ALL: [(&str, Scenario); 5] = [
     (
         "cluster::a_claimed_listener_has_a_service_and_a_port_of_its_own",
         own_port,
@@ -20,6 +20,10 @@ pub(crate) const ALL: [(&str, Scenario); 4] = [
     (
         "cluster::a_service_leads_to_the_pods_that_there_are",
         pods_come_and_go,
+    ),
+    (
+        "cluster::every_replica_listens_and_one_keeps_the_services",
+        replicas,
     ),
     ("cluster::somebody_else_s_service_is_left_alone", foreign),
     (
@@ -263,6 +267,44 @@ fn pods_come_and_go() -> Result<(), Failed> {
     )?;
     wait_until("nothing is left", || Ok(slices(server, "pods")?.is_empty()))?;
     drop(gateway);
+    Ok(())
+}
+
+fn replicas() -> Result<(), Failed> {
+    let server = server()?;
+    let server = server.as_ref().ok_or("no server")?;
+    let (one, two) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    empty(server)?;
+    server.namespace("replicas")?;
+    server.apply(&listener("replicas"))?;
+    let first = start(server, one.path(), &range(8).1)?;
+    let port = led(server, "replicas")?;
+    let second = Gateway::spawn(
+        Gateway::command_at("127.0.0.2", server, two.path())
+            .env("TRIPLINE_KUBE__ENDPOINTS", ADDRESS)
+            .env("TRIPLINE_KUBE__PORTS", range(8).1),
+    )?;
+    let at_second = ([127, 0, 0, 2], port).into();
+    ensure!(post_to(port, "/", "a")?.0 == 202, "the first one");
+    ensure!(
+        post_at(at_second, "/", "b")?.0 == 202,
+        "the second one as soon as it is ready"
+    );
+    runs(server, "replicas", 2)?;
+    let written = service(server, "replicas")?;
+    first.stop()?;
+    // The other one goes on, changes nothing, and can give it back.
+    ensure!(post_at(at_second, "/", "c")?.0 == 202, "the other one");
+    std::thread::sleep(Duration::from_secs(8));
+    ensure!(
+        service(server, "replicas")? == written,
+        "it was written again"
+    );
+    unclaim(server, "replicas")?;
+    wait_until("the Service is taken away", || {
+        Ok(service(server, "replicas")?.is_null())
+    })?;
+    drop(second);
     Ok(())
 }
 
