@@ -46,6 +46,17 @@ pub enum Effect {
     AlreadyThere(String),
 }
 
+impl Effect {
+    /// The kind of the object, where one was made: places are written
+    /// `NAMESPACE/KIND/NAME`, after the folder where there is one.
+    pub fn made(&self) -> Option<&str> {
+        match self {
+            Self::Created(place) => place.rsplit('/').nth(1),
+            Self::AlreadyThere(_) => None,
+        }
+    }
+}
+
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {

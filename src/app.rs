@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +20,7 @@ use crate::act::stdout::Stdout;
 use crate::catalog::{Catalog, Loader};
 use crate::config::{Config, Sink};
 use crate::console::{Admin, Health};
+use crate::ingress::server::Server;
 use crate::ingress::{self, Budget, Ingress, router};
 use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
@@ -30,12 +31,16 @@ use crate::telemetry::Metrics;
 use crate::telemetry::happening::{ClusterFailed, Happening};
 use crate::worker::{self, Caller, Worker};
 
+mod claim;
 mod client;
 mod cluster;
 mod duty;
+mod ports;
 mod reload;
 mod servers;
 
+pub use client::read_cluster;
+use ports::ListenerPorts;
 pub use reload::Triggers;
 use reload::{Installer, Reloader};
 use servers::Servers;
@@ -104,13 +109,19 @@ impl App {
         let sink = action.describe();
         let (stop, rest) = (Stop::default(), TaskTracker::new());
         let in_cluster = client.as_ref().filter(|_| from_cluster);
+        if let Some(client) = in_cluster {
+            claim::check(&config, client, &shared.metrics).await?;
+        }
         let notices = in_cluster.map(|client| shared.publish(client, &rest, &stop.rest));
         let (worker, queue) = shared.worker(&config, action, notices)?;
-        match client.filter(|_| from_cluster) {
+        let has_ports = in_cluster.is_some() && config.kube.listener_ports() > 0;
+        let (opening, opened) = watch::channel(!has_ports);
+        match in_cluster.cloned() {
             Some(client) => {
                 let installer = shared.installer(&config);
+                let owner = (&rest, &stop.rest);
                 let reloader =
-                    cluster::Reloader::new(client, &config, demands, installer, &rest, &stop.rest);
+                    cluster::Reloader::new(client, &config, demands, installer, opened, owner)?;
                 rest.spawn(reloader.run(stop.rest.clone()));
             }
             None => {
@@ -127,18 +138,29 @@ impl App {
             journal: Arc::clone(&shared.journal),
         };
         let health = Arc::clone(&shared.health);
-        let servers =
-            Servers::bind(&config, router(ingress), admin, health, &shared.metrics).await?;
-        let [ingress, admin, probe] = servers.addresses()?;
+        let routes = router(Arc::clone(&ingress));
+        let servers = Servers::bind(&config, routes, admin, health, &shared.metrics).await?;
+        let addresses = servers.addresses()?;
+        let ports = client.filter(|_| has_ports).map(|client| ListenerPorts {
+            client,
+            ingress,
+            catalog: Arc::clone(&shared.catalog),
+            metrics: Arc::clone(&shared.metrics),
+            connections: servers.connections,
+            limits: servers.limits,
+            range: config.kube.ports,
+            beside: addresses[0],
+            opened: opening,
+        });
         rest.spawn(servers.admin.run(stop.rest.clone()));
         rest.spawn(servers.probe.run(stop.rest.clone()));
-        let serving = spawn(servers.ingress.run(stop.ingress.clone()));
+        let serving = spawn(serve(servers.ingress, ports, stop.ingress.clone()));
         let token = stop.worker.clone();
         let working = spawn(async move { worker.run(queue, token).await });
         Ok(Self {
-            ingress,
-            admin,
-            probe,
+            ingress: addresses[0],
+            admin: addresses[1],
+            probe: addresses[2],
             sink,
             config,
             shared,
@@ -305,6 +327,16 @@ impl Shared {
             metrics: Arc::clone(&self.metrics),
         }
     }
+}
+
+/// The port for all, and those of listeners.
+async fn serve(server: Server, ports: Option<ListenerPorts>, stop: CancellationToken) {
+    let ports = async {
+        if let Some(ports) = ports {
+            ports.run(stop.clone()).await;
+        }
+    };
+    tokio::join!(server.run(stop.clone()), ports);
 }
 
 #[expect(clippy::disallowed_methods, reason = "drain awaits the handle")]

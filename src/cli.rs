@@ -17,6 +17,7 @@ use crate::model::manifest::Manifest;
 mod check;
 mod evaluate;
 mod gateway;
+mod migrate;
 mod quickstart;
 mod recorded;
 mod run;
@@ -49,6 +50,9 @@ enum Verb {
     Bind(evaluate::BindArgs),
     /// Check trigger files and print every mistake as file:line:col
     Check(check::CheckArgs),
+    /// Say of each of Tekton's objects whether it works as it is, works
+    /// better, or needs attention
+    Migrate(migrate::MigrateArgs),
     /// Sign a recorded request anew and send it
     Send(send::SendArgs),
     /// Print the CustomResourceDefinitions for a cluster without Tekton's own
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
         Verb::Cel(args) => evaluate::cel(&args),
         Verb::Bind(args) => evaluate::bind(&args),
         Verb::Check(args) => check::check(&args),
+        Verb::Migrate(args) => migrate::migrate(args),
         Verb::Send(args) => send::send(args),
         Verb::Crds => crds(),
         Verb::Completions { shell } => {

@@ -14,6 +14,6 @@ mod route;
 pub mod server;
 
 pub use budget::Budget;
-pub use handler::{Ingress, Parts, router};
+pub use handler::{Ingress, Parts, listener_router, router};
 pub use respond::{Told, preview, told};
 pub use route::{Target, request_url, target};

@@ -8,6 +8,7 @@ pub mod happening;
 mod lines;
 mod log;
 mod metrics;
+mod tekton;
 
 pub use log::{Format, init, parse_level};
 pub use metrics::Metrics;

@@ -5,14 +5,28 @@ use std::path::PathBuf;
 
 use crate::{Program, Test};
 
+/// Fails with what was seen where something is not as it should be.
+macro_rules! ensure {
+    ($condition:expr, $($seen:tt)*) => {
+        if !$condition {
+            return Err(libtest_mimic::Failed::from(format!($($seen)*)));
+        }
+    };
+}
+
 mod api_server;
 mod gateway;
+mod roll_back;
 mod scenarios;
+mod services;
+mod stand_in;
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
     scenarios::ALL
         .iter()
+        .chain(&services::ALL)
+        .chain(&roll_back::ALL)
         .map(|(name, run)| Test {
             name,
             needs: Some(Program {

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalog::cluster::{self, Change, Claim, ClusterObjects};
 use crate::catalog::guard::Guard;
+use crate::catalog::services::{Wanted, wanted};
 use crate::catalog::status::{Status, statuses};
 use crate::catalog::{Entry, Loader, Snapshot, Way, watch_cluster};
 use crate::config::Config;
@@ -19,10 +20,9 @@ use crate::model::ids::ListenerId;
 use crate::model::secret::SecretKeyRef;
 use crate::secrets::{SecretName, SecretSet, Told, Watches};
 use crate::telemetry::happening::{ClusterFailed, Happening};
-
 use crate::verify::Verifier;
 
-use super::duty::Duty;
+use super::duty::{Duty, Services};
 use super::reload::{Installer, Mistake};
 
 /// How long it must have been quiet before changes are taken over together,
@@ -59,7 +59,11 @@ pub(super) struct Reloader {
     installer: Installer,
     /// What is to be said of listeners, for whoever holds the lease.
     statuses: watch::Sender<BTreeMap<ListenerId, Status>>,
+    /// What listeners want of their Services, for him too.
+    services: watch::Sender<Option<Vec<Wanted>>>,
     base: String,
+    /// Whether the ports of listeners are open.
+    opened: watch::Receiver<bool>,
 }
 
 impl Reloader {
@@ -70,9 +74,9 @@ impl Reloader {
         config: &Config,
         demands: mpsc::Receiver<SecretName>,
         installer: Installer,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Self {
+        opened: watch::Receiver<bool>,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> anyhow::Result<Self> {
         let metrics = Arc::clone(&installer.metrics);
         let failed = move |kind: crate::catalog::objects::Kind, error: &_| {
             let what = format!("watching {}s", kind.name());
@@ -86,13 +90,25 @@ impl Reloader {
         let changes = watch_cluster::watch(&client, tasks, stop, failed);
         let (watches, told) = Watches::new(client.clone(), tasks.clone());
         let (statuses, said) = watch::channel(BTreeMap::new());
-        let duty = Duty::new(client.clone(), said, Arc::clone(&installer.metrics));
+        let (services, wanted) = watch::channel(None);
+        let keeping = config.kube.services()?.map(|setup| Services {
+            client: client.clone(),
+            setup,
+            wanted,
+            tasks: tasks.clone(),
+        });
+        let duty = Duty::new(
+            client.clone(),
+            said,
+            Arc::clone(&installer.metrics),
+            keeping,
+        );
         tasks.spawn(duty.run(stop.clone()));
         installer
             .catalog
             .replace(Arc::new(Snapshot::new([], true)), vec![]);
         installer.secrets.replace(SecretSet::default());
-        Self {
+        Ok(Self {
             claim: config.kube.claim,
             objects: ClusterObjects::default(),
             changes,
@@ -106,8 +122,10 @@ impl Reloader {
             secrets: SecretSet::default(),
             installer,
             statuses,
+            services,
             base: config.kube.address.clone(),
-        }
+            opened,
+        })
     }
 
     /// Takes over changes until `stop`.
@@ -131,6 +149,7 @@ impl Reloader {
                         self.reload().await;
                     }
                 }
+                Ok(()) = self.opened.changed() => self.is_ready(),
                 () = &mut ready_at_last, if !waited => {
                     waited = true;
                     self.installer.health.loaded();
@@ -182,11 +201,21 @@ impl Reloader {
         self.loader = Some(loader);
         self.statuses
             .send_replace(statuses(&loaded.snapshot, &self.base));
+        self.services.send_replace(Some(wanted(&loaded)));
         let mistakes = loaded.diagnostics.iter().map(Mistake::of).collect();
         self.installer
             .install(Arc::clone(&loaded.snapshot), mistakes, began);
-        self.installer.health.loaded();
+        self.is_ready();
         self.watch_secrets(&loaded.snapshot);
+    }
+
+    /// Ready once there is a configuration, and its ports are open: Services
+    /// lead to whoever is ready.
+    fn is_ready(&self) {
+        let is_loaded = !self.installer.catalog.snapshot().is_incomplete();
+        if is_loaded && *self.opened.borrow() {
+            self.installer.health.loaded();
+        }
     }
 
     /// Watches the Secrets that triggers name, and no others.

@@ -1,17 +1,20 @@
-//! What one replica does for all: it writes the statuses of listeners.
+//! What one replica does for all: it keeps the Services of listeners, and
+//! writes their statuses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::catalog::lease::{HOLDS, Lease};
+use crate::catalog::services::{Failed, Keeper, ServiceState, Setup, Wanted};
 use crate::catalog::status::{Status, Writer};
 use crate::clock::unix_ms;
 use crate::model::ids::ListenerId;
@@ -21,6 +24,25 @@ use crate::telemetry::happening::{ClusterFailed, Happening};
 /// Name of the lease, in the gateway's own namespace.
 const LEASE: &str = "tripline";
 
+/// How long the status of a listener waits for word of its Service, so that it
+/// does not name two addresses one after the other.
+const WORD_WITHIN: Duration = Duration::from_secs(10);
+
+/// What keeping Services takes.
+pub(super) struct Services {
+    pub client: Client,
+    pub setup: Setup,
+    pub wanted: watch::Receiver<Option<Vec<Wanted>>>,
+    pub tasks: TaskTracker,
+}
+
+/// Services while they are kept.
+struct Kept {
+    states: watch::Receiver<BTreeMap<ListenerId, ServiceState>>,
+    /// It ends with it.
+    _running: DropGuard,
+}
+
 /// Does it for as long as this process holds the lease.
 pub(super) struct Duty {
     lease: Lease,
@@ -29,6 +51,10 @@ pub(super) struct Duty {
     /// When the lease was renewed last.
     held: Option<Instant>,
     metrics: Arc<Metrics>,
+    services: Option<Services>,
+    kept: Option<Kept>,
+    /// Listeners of whose Services there is no word yet, and since when.
+    unheard: HashMap<ListenerId, Instant>,
 }
 
 impl Duty {
@@ -36,6 +62,7 @@ impl Duty {
         client: Client,
         said: watch::Receiver<BTreeMap<ListenerId, Status>>,
         metrics: Arc<Metrics>,
+        services: Option<Services>,
     ) -> Self {
         let holder = Uuid::now_v7().to_string();
         Self {
@@ -44,6 +71,9 @@ impl Duty {
             said,
             held: None,
             metrics,
+            services,
+            kept: None,
+            unheard: HashMap::new(),
         }
     }
 
@@ -59,9 +89,10 @@ impl Duty {
                         break;
                     }
                 }
+                () = Self::word(&mut self.kept) => {}
             }
             if is_mine {
-                let wanted = self.said.borrow_and_update().clone();
+                let wanted = self.wanted();
                 // What is not done then goes on after the lease is renewed.
                 let write = timeout(HOLDS / 5, self.writer.write(&wanted, now()));
                 tokio::select! {
@@ -72,6 +103,7 @@ impl Duty {
                 }
             }
         }
+        self.kept = None;
         // The next one need not wait until the lease has run out.
         if is_mine {
             let _ = timeout(HOLDS / 10, self.lease.release()).await;
@@ -94,8 +126,68 @@ impl Duty {
         };
         if is_mine && !was_mine {
             self.writer.forget();
+            self.unheard.clear();
+            self.kept = self.keep();
+        }
+        if !is_mine {
+            self.kept = None;
         }
         is_mine
+    }
+
+    /// Begins to keep Services.
+    fn keep(&self) -> Option<Kept> {
+        let services = self.services.as_ref()?;
+        let (told, states) = watch::channel(BTreeMap::new());
+        let metrics = Arc::clone(&self.metrics);
+        let failed: Failed =
+            Arc::new(move |what, error| ClusterFailed { what, error }.emit(&metrics));
+        let keeper = Keeper::new(
+            services.client.clone(),
+            services.setup.clone(),
+            services.wanted.clone(),
+            told,
+            services.tasks.clone(),
+            failed,
+        );
+        let stop = CancellationToken::new();
+        services.tasks.spawn(keeper.run(stop.clone()));
+        Some(Kept {
+            states,
+            _running: stop.drop_guard(),
+        })
+    }
+
+    /// Waits for word of Services.
+    async fn word(kept: &mut Option<Kept>) {
+        if let Some(kept) = kept
+            && kept.states.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+
+    /// What is to be written now.
+    fn wanted(&mut self) -> BTreeMap<ListenerId, Status> {
+        let mut wanted = self.said.borrow_and_update().clone();
+        let keeps = self.services.as_ref();
+        let keeps = keeps.is_some_and(|services| services.setup.source.is_some());
+        let Some(kept) = self.kept.as_mut().filter(|_| keeps) else {
+            return wanted;
+        };
+        let states = kept.states.borrow_and_update();
+        self.unheard.retain(|id, _| wanted.contains_key(id));
+        wanted.retain(|id, status| {
+            status.service = states.get(id).cloned();
+            if status.service.is_some() {
+                self.unheard.remove(id);
+                return true;
+            }
+            let since = self.unheard.entry(id.clone()).or_insert_with(Instant::now);
+            since.elapsed() > WORD_WITHIN
+        });
+        wanted
     }
 
     fn report(&self, what: &str, failure: Option<kube::Error>) {

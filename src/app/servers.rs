@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::config::Config;
 use crate::console::{Admin, Guard, Health, admin_router, probe_router};
 use crate::ingress::limits::{CONSOLE_CONNECTIONS, Limits, OTHER_FILES};
-use crate::ingress::server::Server;
+use crate::ingress::server::{Connections, Server};
 use crate::model::secret::SecretValue;
 use crate::telemetry::Metrics;
 use crate::telemetry::happening::{ConnectionsCapped, Happening};
@@ -21,6 +21,10 @@ pub(super) struct Servers {
     pub ingress: Server,
     pub admin: Server,
     pub probe: Server,
+    /// What the ingress and the ports of listeners share.
+    pub connections: Connections,
+    /// The bounds of both.
+    pub limits: Limits,
 }
 
 impl Servers {
@@ -33,7 +37,9 @@ impl Servers {
         metrics: &Arc<Metrics>,
     ) -> anyhow::Result<Self> {
         let mut limits = config.ingress_limits();
-        let at_most = open_files().saturating_sub(OTHER_FILES).max(1);
+        // Each port is a socket, and may hold a connection that waits.
+        let ports = 2 * config.kube.listener_ports();
+        let at_most = open_files().saturating_sub(OTHER_FILES + ports).max(1);
         if limits.connections > at_most {
             let wanted = limits.connections;
             ConnectionsCapped { wanted, at_most }.emit(metrics);
@@ -43,15 +49,19 @@ impl Servers {
             connections: CONSOLE_CONNECTIONS,
             ..limits
         };
+        let connections = Connections::new(limits.connections);
         let token = config.admin.token_file.as_deref().map(read_token);
         let admin = admin_router(Arc::new(admin), Guard::new(token.transpose()?));
         let probe = probe_router(health);
         Ok(Self {
             ingress: Server::bind(&config.ingress.listen, "--listen", ingress, limits)
                 .await?
-                .counted(Arc::clone(metrics)),
+                .counted(Arc::clone(metrics))
+                .among(connections.clone()),
             admin: Server::bind(&config.admin.listen, "--admin", admin, console).await?,
             probe: Server::bind(&config.probe.listen, "--probe", probe, console).await?,
+            connections,
+            limits,
         })
     }
 

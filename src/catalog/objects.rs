@@ -49,6 +49,24 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// A place in a file.
+    pub(super) fn of_file(file: &str, text: Arc<DocumentText>, inside: String) -> Arc<Self> {
+        Arc::new(Self {
+            file: file.to_owned(),
+            text: Some(text),
+            inside,
+        })
+    }
+
+    /// An object of a cluster, by the name that people know.
+    pub(super) fn of_cluster(shown: String) -> Arc<Self> {
+        Arc::new(Self {
+            file: shown,
+            text: None,
+            inside: String::new(),
+        })
+    }
+
     /// The file, or the object where there is none.
     pub fn file(&self) -> &str {
         &self.file
@@ -157,13 +175,7 @@ impl Objects {
         value: Value,
         read: &mut Read,
     ) {
-        let origin = |inside: String| {
-            Arc::new(Origin {
-                file: file.to_owned(),
-                text: Some(Arc::clone(text)),
-                inside,
-            })
-        };
+        let origin = |inside: String| Origin::of_file(file, Arc::clone(text), inside);
         let is_list = value["kind"] == "List" && value["items"].is_array();
         match value {
             Value::Object(mut list) if is_list => {
@@ -256,11 +268,7 @@ impl Objects {
         let kind = value["kind"].as_str().unwrap_or_default();
         let names = [meta("namespace"), meta("name")];
         let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
-        let origin = Arc::new(Origin {
-            file: format!("{kind} {}", names.join("/")),
-            text: None,
-            inside: String::new(),
-        });
+        let origin = Origin::of_cluster(format!("{kind} {}", names.join("/")));
         let mut read = Read::default();
         if let Some(kind) = Kind::parse(kind) {
             self.remove(&key_of(kind, &value));

@@ -15,6 +15,7 @@ use crate::api::{TRIGGERS_GROUP, V1BETA1};
 use crate::model::ids::ListenerId;
 
 use super::guard::too_slow;
+use super::services::ServiceState;
 use super::snapshot::{Entry, Snapshot};
 
 /// Problems that a message names; the others are counted.
@@ -32,6 +33,8 @@ pub struct Status {
     pub message: String,
     /// Where it is reached.
     pub url: String,
+    /// How it stands with its Service, where that is known.
+    pub service: Option<ServiceState>,
 }
 
 /// The statuses of all listeners of a snapshot, by their ids. `base` is the
@@ -61,6 +64,7 @@ pub fn statuses(snapshot: &Snapshot, base: &str) -> BTreeMap<ListenerId, Status>
                     false => problems.join("; "),
                 },
                 url: format!("{}/{}", base.trim_end_matches('/'), listener.id),
+                service: None,
             };
             (listener.id.clone(), status)
         })
@@ -103,7 +107,8 @@ impl Writer {
             .cloned()
             .collect();
         for id in gone {
-            let nothing = json!({"status": {"conditions": null, "address": null}});
+            // Tekton's controller writes its own into an empty one.
+            let nothing = json!({"status": null});
             match self.patch(&id, nothing).await {
                 Ok(()) => drop(self.written.remove(&id)),
                 Err(error) if is_about_one(&error) => failure = Some(error),
@@ -150,14 +155,38 @@ fn body(status: &Status, now: Timestamp) -> Value {
         true => ("True", "TriggersInForce"),
         false => ("False", "TriggersBroken"),
     };
-    json!({"status": {
-        "address": {"url": status.url},
-        "conditions": [{
-            "type": "Ready",
+    let condition = |kind: &str, value: &str, reason: &str, message: &str| {
+        json!({
+            "type": kind,
             "status": value,
             "reason": reason,
-            "message": status.message,
+            "message": message,
             "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        }],
-    }})
+        })
+    };
+    let mut conditions = vec![condition("Ready", value, reason, &status.message)];
+    let service = status.service.as_ref();
+    if let Some(service) = service {
+        let value = if service.url.is_some() {
+            "True"
+        } else {
+            "False"
+        };
+        conditions.push(condition(
+            "Service",
+            value,
+            service.reason,
+            &service.message,
+        ));
+    }
+    let managed = service.filter(|service| service.url.is_some());
+    let url = managed.and_then(|service| service.url.as_ref());
+    let mut body = json!({"status": {
+        "address": {"url": url.unwrap_or(&status.url)},
+        "conditions": conditions,
+    }});
+    if let Some(service) = managed {
+        body["status"]["configuration"] = json!({"generatedName": service.name});
+    }
+    body
 }

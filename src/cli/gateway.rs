@@ -32,6 +32,9 @@ pub(super) struct ServeArgs {
     /// tripline.dev/managed: "true", or all [default: managed]
     #[arg(long, value_name = "CLAIM", value_parser = ["managed", "all"])]
     claim: Option<String>,
+    /// Claim all listeners even while Tekton's controller runs
+    #[arg(long)]
+    force_claim: bool,
     #[command(flatten)]
     pub(super) gateway: GatewayArgs,
 }
@@ -119,6 +122,7 @@ fn prepare(args: ServeArgs) -> Result<(Config, Triggers)> {
     let named = !args.triggers.is_empty();
     let mut config = args.gateway.config()?;
     config.kube.enabled |= args.kube;
+    config.kube.force_claim |= args.force_claim;
     match args.claim.as_deref() {
         Some("all") => config.kube.claim = Claim::All,
         Some(_) => config.kube.claim = Claim::Managed,

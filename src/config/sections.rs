@@ -1,5 +1,6 @@
 //! The settings by section, with their defaults.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,8 +8,11 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::catalog::cluster::Claim;
+use crate::catalog::services::{Range, Setup, Source};
 use crate::ingress::limits::Limits;
 use crate::telemetry::Format;
+
+use super::ConfigError;
 
 /// The port for senders.
 #[derive(Clone, Debug, Deserialize)]
@@ -60,6 +64,18 @@ pub struct KubeConfig {
     /// The URL of the ingress, as senders reach it; the addresses of listeners
     /// begin with it.
     pub address: String,
+    /// Whether all listeners may be claimed while Tekton's controller runs.
+    pub force_claim: bool,
+    /// Whether Services `el-NAME` of claimed listeners lead to the gateway.
+    pub services: bool,
+    /// `namespace/name` of the gateway's own Service: behind it are its pods.
+    pub service: Option<String>,
+    /// Its addresses, where it has no such Service.
+    pub endpoints: Vec<IpAddr>,
+    /// The ports that claimed listeners get.
+    pub ports: Range,
+    /// The domain of the cluster.
+    pub cluster_domain: String,
 }
 
 impl Default for KubeConfig {
@@ -69,6 +85,50 @@ impl Default for KubeConfig {
             context: None,
             claim: Claim::default(),
             address: "http://tripline.tripline.svc.cluster.local".into(),
+            force_claim: false,
+            services: true,
+            service: None,
+            endpoints: Vec::new(),
+            ports: Range::default(),
+            cluster_domain: "cluster.local".into(),
+        }
+    }
+}
+
+impl KubeConfig {
+    /// Most ports that listeners may have of their own.
+    pub fn listener_ports(&self) -> usize {
+        let setup = self.services().ok().flatten();
+        let has_some = self.enabled && setup.is_some_and(|setup| setup.source.is_some());
+        if has_some { self.ports.len() } else { 0 }
+    }
+
+    /// How Services are kept. Nothing where nobody has said where the gateway
+    /// is: such a one leaves all Services as they are.
+    pub fn services(&self) -> Result<Option<Setup>, ConfigError> {
+        let setup = |source| Setup {
+            range: self.ports,
+            domain: self.cluster_domain.clone(),
+            source,
+        };
+        if !self.services {
+            return Ok(Some(setup(None)));
+        }
+        if !self.endpoints.is_empty() {
+            return Ok(Some(setup(Some(Source::Fixed(self.endpoints.clone())))));
+        }
+        let Some(service) = self.service.as_deref().filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
+        match service.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+                let (namespace, name) = (namespace.to_owned(), name.to_owned());
+                Ok(Some(setup(Some(Source::Service { namespace, name }))))
+            }
+            _ => Err(ConfigError::Invalid {
+                key: "kube.service",
+                message: format!("`{service}` is no Service; write NAMESPACE/NAME"),
+            }),
         }
     }
 }

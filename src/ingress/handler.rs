@@ -19,7 +19,7 @@ use crate::catalog::{Catalog, Listener};
 use crate::clock::unix_ms;
 use crate::model::event::RawEvent;
 use crate::model::headers::Headers;
-use crate::model::ids::EventId;
+use crate::model::ids::{EventId, ListenerId};
 use crate::model::secret::Secrets;
 use crate::model::verdict::Reason;
 use crate::pipeline::{Acceptance, Accepted, Circumstances, Gate, judge};
@@ -32,7 +32,7 @@ use super::budget::{Budget, Share};
 use super::flood::Floods;
 use super::limits::{JUDGED_ASIDE_AT_ONCE, JUDGED_ASIDE_FROM, Limits};
 use super::respond::{answer, journal_reason, refusal};
-use super::route::{Target, request_url, target};
+use super::route::{Target, hosted, request_url, target};
 
 /// Answers requests.
 pub struct Ingress {
@@ -74,12 +74,37 @@ impl Ingress {
     }
 }
 
+/// Where a request has come in.
+#[derive(Clone)]
+struct Door {
+    ingress: Arc<Ingress>,
+    /// `namespace/name` of the listener whose door it is; nothing where the
+    /// request says for whom it is.
+    listener: Option<Arc<str>>,
+}
+
 /// The routes of the ingress: `/live`, and everything else is for a listener.
 pub fn router(ingress: Arc<Ingress>) -> Router {
+    routes(Door {
+        ingress,
+        listener: None,
+    })
+}
+
+/// The routes of a listener's own port: `/live`, and every other path is the
+/// event's.
+pub fn listener_router(ingress: Arc<Ingress>, listener: &ListenerId) -> Router {
+    routes(Door {
+        ingress,
+        listener: Some(listener.to_string().into()),
+    })
+}
+
+fn routes(door: Door) -> Router {
     Router::new()
         .route("/live", any(|| async { "ok" }))
         .fallback(any(handle))
-        .with_state(ingress)
+        .with_state(door)
 }
 
 /// One request while it is answered.
@@ -89,7 +114,9 @@ struct Exchange {
     bytes: usize,
 }
 
-async fn handle(State(ingress): State<Arc<Ingress>>, request: Request) -> Response<Body> {
+async fn handle(State(door): State<Door>, request: Request) -> Response<Body> {
+    let ingress = door.ingress;
+    let own = door.listener.as_deref();
     let mut exchange = Exchange {
         began: Instant::now(),
         fresh: Uuid::now_v7(),
@@ -97,7 +124,7 @@ async fn handle(State(ingress): State<Arc<Ingress>>, request: Request) -> Respon
     };
     let fresh = EventId(exchange.fresh);
     let limit = ingress.parts.limits.total_time;
-    let answered = timeout(limit, ingress.exchange(request, &mut exchange)).await;
+    let answered = timeout(limit, ingress.exchange(request, own, &mut exchange)).await;
     let (response, event, listener, reason) = match answered {
         Ok(Ok(answered)) => answered,
         Ok(Err((reason, listener))) => (refusal(fresh, reason), fresh, listener, Some(reason)),
@@ -130,10 +157,11 @@ impl Ingress {
     async fn exchange(
         self: &Arc<Self>,
         request: Request,
+        own: Option<&str>,
         exchange: &mut Exchange,
     ) -> Result<Answered, Refused> {
         let (head, body) = request.into_parts();
-        let found = self.listener(&head).map_err(|reason| (reason, None));
+        let found = self.listener(&head, own).map_err(|reason| (reason, None));
         let (listener, rest) = found?;
         let refuse = |reason| (reason, Some(Arc::clone(&listener)));
         if head.method != Method::POST && !listener.manner.answers_as_tekton {
@@ -173,16 +201,33 @@ impl Ingress {
     }
 
     /// The listener that a request is for, and what of its path is the
-    /// event's.
-    fn listener(&self, head: &request::Parts) -> Result<(Arc<Listener>, String), Reason> {
+    /// event's. `own` is the one whose port it has come to.
+    fn listener(
+        &self,
+        head: &request::Parts,
+        own: Option<&str>,
+    ) -> Result<(Arc<Listener>, String), Reason> {
         let snapshot = self.parts.catalog.snapshot();
         let asked = head.uri.path_and_query().map_or("", |asked| asked.as_str());
         let default = self.parts.default_listener.as_deref();
-        let (listener, rest) = match (target(asked), default) {
-            (Target::Listener { path, rest }, _) => (snapshot.listener(path), rest),
-            (Target::Root, Some(path)) => (snapshot.listener(path), asked),
-            (Target::Root, None) => (snapshot.only(), asked),
-            (Target::Nowhere, _) => return Err(Reason::NotFound),
+        let by_host = || snapshot.listener(&hosted(&head.headers)?);
+        let (listener, rest) = match (own, target(asked)) {
+            (Some(own), _) => (snapshot.listener(own), asked),
+            (None, Target::Listener { path, rest }) => match snapshot.listener(path) {
+                Some(listener) => (Some(listener), rest),
+                None => (by_host(), asked),
+            },
+            (None, Target::Root) => {
+                let root = || match default {
+                    Some(path) => snapshot.listener(path),
+                    None => snapshot.only(),
+                };
+                (by_host().or_else(root), asked)
+            }
+            (None, Target::Nowhere) => match by_host() {
+                Some(listener) => (Some(listener), asked),
+                None => return Err(Reason::NotFound),
+            },
         };
         match listener {
             Some(listener) => Ok((Arc::clone(listener), rest.to_owned())),

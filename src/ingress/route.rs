@@ -1,4 +1,9 @@
-//! Which listener a path means.
+//! Which listener a request means.
+
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+
+use crate::catalog::services::listener_of_host;
 
 /// What a request's target says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,11 @@ pub fn target(target: &str) -> Target<'_> {
         }
         _ => Target::Nowhere,
     }
+}
+
+/// The listener, as `namespace/name`, whose Service the sender has called.
+pub(super) fn hosted(headers: &HeaderMap) -> Option<String> {
+    listener_of_host(headers.get(HOST)?.to_str().ok()?)
 }
 
 /// `requestURL` of an event: what remains of the target, as a path of its own.

@@ -31,6 +31,18 @@ pub struct Server {
     router: Router,
     limits: Limits,
     metrics: Option<Arc<Metrics>>,
+    connections: Connections,
+}
+
+/// How many connections there may be, of one server or of several together.
+#[derive(Clone)]
+pub struct Connections(Arc<Semaphore>);
+
+impl Connections {
+    /// As many as this.
+    pub fn new(at_most: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_most)))
+    }
 }
 
 impl Server {
@@ -51,6 +63,7 @@ impl Server {
         Ok(Self {
             listener,
             router,
+            connections: Connections::new(limits.connections),
             limits,
             metrics: None,
         })
@@ -63,6 +76,13 @@ impl Server {
         self
     }
 
+    /// Has its connections among those that others have.
+    #[must_use]
+    pub fn among(mut self, connections: Connections) -> Self {
+        self.connections = connections;
+        self
+    }
+
     /// The address that it listens on; a port of 0 has become a real one.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
@@ -71,14 +91,8 @@ impl Server {
     /// Serves until `stop`, then takes no more connections and lets those
     /// that are open finish what they have begun.
     pub async fn run(self, stop: CancellationToken) {
-        let connections = Arc::new(Semaphore::new(self.limits.connections));
         let graceful = GracefulShutdown::new();
         loop {
-            // A connection that is one too many waits in the kernel's queue.
-            let slot = tokio::select! {
-                () = stop.cancelled() => break,
-                slot = Arc::clone(&connections).acquire_owned() => slot,
-            };
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
@@ -86,6 +100,13 @@ impl Server {
             let Ok((stream, _)) = accepted else {
                 tokio::time::sleep(AFTER_FAILURE).await;
                 continue;
+            };
+            // A connection that is one too many waits, those after it in the
+            // kernel's queue. To take a place before there is a connection
+            // would leave none to other servers that share them.
+            let slot = tokio::select! {
+                () = stop.cancelled() => break,
+                slot = Arc::clone(&self.connections.0).acquire_owned() => slot,
             };
             let _ = stream.set_nodelay(true);
             let mut stream = TimeoutStream::new(stream);
@@ -158,4 +179,55 @@ pub struct BindError {
     address: String,
     flag: String,
     source: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+
+    async fn serve(connections: &Connections, stop: &CancellationToken) -> SocketAddr {
+        let router = Router::new().fallback(|| async { "here" });
+        let server = Server::bind("127.0.0.1:0", "--listen", router, Limits::DEFAULT).await;
+        let server = server.unwrap().among(connections.clone());
+        let address = server.address().unwrap();
+        spawn(server.run(stop.clone()));
+        address
+    }
+
+    /// Asks on a connection that stays open.
+    async fn ask(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        stream
+    }
+
+    async fn is_answered(stream: &mut TcpStream) -> bool {
+        let mut answer = [0; 512];
+        let read = timeout(SOON, stream.read(&mut answer)).await;
+        read.is_ok_and(|read| read.is_ok_and(|read| read > 0))
+    }
+
+    #[tokio::test]
+    async fn servers_share_their_connections_and_an_idle_one_takes_none() {
+        let stop = CancellationToken::new();
+        let connections = Connections::new(1);
+        let one = serve(&connections, &stop).await;
+        let _idle = serve(&connections, &stop).await;
+        let other = serve(&connections, &stop).await;
+        let mut first = ask(one).await;
+        assert!(is_answered(&mut first).await);
+        let mut second = ask(other).await;
+        assert!(!is_answered(&mut second).await, "one too many");
+        drop(first);
+        assert!(is_answered(&mut second).await, "its turn");
+        stop.cancel();
+        assert!(!is_answered(&mut second).await, "closed while it is idle");
+    }
 }

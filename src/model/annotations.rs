@@ -113,8 +113,34 @@ pub const INDEX: Annotation = Annotation {
     meaning: "Written by Tripline: which of the template's resources the object is, from 0.",
 };
 
+/// That a Service leads to Tripline, and whose it was before.
+pub const SERVICE: Annotation = Annotation {
+    key: "tripline.dev/service",
+    on: "Services",
+    values: "`made`, `taken`",
+    meaning: "Written by Tripline: the Service leads to it. `made`: Tripline has made it, and deletes \
+              it when it gives the EventListener back. `taken`: it was Tekton's, and is restored.",
+};
+
+/// The port behind a Service.
+pub const PORT: Annotation = Annotation {
+    key: "tripline.dev/port",
+    on: "Services",
+    values: "a number",
+    meaning: "Written by Tripline: the port at which it takes the EventListener's requests.",
+};
+
+/// What a Service was before.
+pub const RESTORE: Annotation = Annotation {
+    key: "tripline.dev/restore",
+    on: "Services",
+    values: "JSON",
+    meaning: "Written by Tripline: selector and ports of the Service as they were, and are again \
+              when Tripline gives the EventListener back.",
+};
+
 /// Every annotation.
-pub const ALL: [&Annotation; 10] = [
+pub const ALL: [&Annotation; 13] = [
     &MANAGED,
     &REDELIVERY,
     &RESPONSES,
@@ -125,6 +151,9 @@ pub const ALL: [&Annotation; 10] = [
     &EVENT_ID,
     &TRIGGER,
     &INDEX,
+    &SERVICE,
+    &PORT,
+    &RESTORE,
 ];
 
 /// Whether this version does what an annotation on an object asks for, or

@@ -38,6 +38,7 @@ impl Happening for RequestAnswered<'_> {
             .get_or_create(&Status::of(self.status))
             .inc();
         metrics.request_seconds.observe(self.took.as_secs_f64());
+        metrics.tekton.answered(self.status, self.took);
         let listener = self.listener.map(ToString::to_string).unwrap_or_default();
         let reason = self.reason.map_or("", Reason::code);
         let (status, bytes, event) = (self.status, self.bytes, self.event);
@@ -118,6 +119,8 @@ pub struct DeliveryAttempted<'a> {
     pub detail: Option<&'a str>,
     /// Objects that were made.
     pub objects: usize,
+    /// The kinds of those that this attempt has made.
+    pub kinds: &'a [String],
     /// Since it was accepted.
     pub age: Duration,
 }
@@ -129,6 +132,7 @@ impl Happening for DeliveryAttempted<'_> {
             .get_or_create(&Ended::of(self.state, self.reason))
             .inc();
         metrics.objects.inc_by(self.objects as u64);
+        self.kinds.iter().for_each(|kind| metrics.tekton.made(kind));
         if self.state.is_final() {
             metrics.delivery_seconds.observe(self.age.as_secs_f64());
         }
@@ -291,6 +295,24 @@ impl Happening for ClusterFailed<'_> {
                 error = self.error,
                 "the API server failed"
             )
+        });
+    }
+}
+
+/// The port of a listener could not be opened.
+pub struct PortFailed<'a> {
+    /// The listener.
+    pub listener: &'a ListenerId,
+    /// Why.
+    pub error: &'a crate::ingress::server::BindError,
+}
+
+impl Happening for PortFailed<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let (listener, error) = (self.listener, self.error);
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        metrics.lines.write(|| {
+            warn!(%listener, %error, cause, "the port of a listener cannot be opened");
         });
     }
 }

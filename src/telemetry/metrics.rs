@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use crate::model::verdict::{DeliveryState, Reason, Verdict};
 
 use super::lines::Lines;
+use super::tekton::Tekton;
 
 /// Upper bounds of the buckets for times, in seconds.
 const SECONDS: [f64; 12] = [
@@ -41,6 +42,9 @@ pub(super) struct Outcome {
 /// The metrics and how they are written.
 pub struct Metrics {
     registry: Registry,
+    /// Names that do not begin with our own.
+    others: Registry,
+    pub(super) tekton: Tekton,
     pub(super) requests: Family<Status, Counter>,
     pub(super) request_seconds: Histogram,
     pub(super) verdicts: Family<Judged, Counter>,
@@ -61,6 +65,8 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("tripline"),
+            others: Registry::default(),
+            tekton: Tekton::default(),
             requests: Family::default(),
             request_seconds: Histogram::new(SECONDS),
             verdicts: Family::default(),
@@ -82,6 +88,7 @@ impl Default for Metrics {
 
 impl Metrics {
     fn register(&mut self) {
+        self.tekton.register(&mut self.others);
         let registry = &mut self.registry;
         registry.register(
             "requests",
@@ -149,6 +156,7 @@ impl Metrics {
     /// The text of `/metrics`, in the OpenMetrics format.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut out = String::new();
+        text::encode_registry(&mut out, &self.others)?;
         text::encode(&mut out, &self.registry)?;
         Ok(out)
     }

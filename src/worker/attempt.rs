@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use crate::act::Patience;
 use crate::act::cluster::events::Notice;
+use crate::act::{Effect, Patience};
 use crate::catalog::{Entry, Trigger};
 use crate::clock::unix_ms;
 use crate::journal::progress::{Happening as Step, Progress};
@@ -34,6 +34,8 @@ struct Ending {
     step: Step,
     detail: Option<String>,
     objects: usize,
+    /// The kinds of those that were made.
+    kinds: Vec<String>,
 }
 
 impl Worker {
@@ -118,6 +120,7 @@ impl Worker {
                 step: Step::Succeeded,
                 detail: performed.remark,
                 objects: performed.effects.len(),
+                kinds: kinds(&performed.effects),
             },
             Ok(Err(failure)) => Ending::failed(&failure),
         }
@@ -133,6 +136,7 @@ impl Worker {
             reason: Some(Reason::RecordUnreadable),
             detail: Some(&buried.message),
             objects: 0,
+            kinds: &[],
             age: Duration::ZERO,
         };
         happening.emit(&self.parts.metrics);
@@ -184,6 +188,7 @@ impl Worker {
             reason: progress.reason,
             detail: ending.detail.as_deref(),
             objects: ending.objects,
+            kinds: &ending.kinds,
             age: Duration::from_millis(u64::try_from(age).unwrap_or_default()),
         };
         happening.emit(&self.parts.metrics);
@@ -226,12 +231,18 @@ impl Worker {
     }
 }
 
+fn kinds(effects: &[Effect]) -> Vec<String> {
+    let made = effects.iter().filter_map(Effect::made);
+    made.map(str::to_owned).collect()
+}
+
 impl Ending {
     fn new(step: Step, detail: Option<String>) -> Self {
         Self {
             step,
             detail,
             objects: 0,
+            kinds: Vec::new(),
         }
     }
 

@@ -36,17 +36,32 @@ impl Gateway {
         folder: &Path,
         flags: &[&str],
     ) -> Result<Self, Failed> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tripline"))
-            .args(["serve", "--kube", "--listen", "127.0.0.1:0"])
+        Self::spawn(Self::command(server, folder).args(flags))
+    }
+
+    /// What starts one.
+    pub(crate) fn command(server: &ApiServer, folder: &Path) -> Command {
+        Self::command_at("127.0.0.1", server, folder)
+    }
+
+    /// What starts one at an address of this machine.
+    pub(crate) fn command_at(host: &str, server: &ApiServer, folder: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
+        command
+            .args(["serve", "--kube", "--listen", &format!("{host}:0")])
             .args(["--admin", "127.0.0.1:0", "--probe", "127.0.0.1:0"])
-            .args(flags)
             .env("KUBECONFIG", server.kubeconfig("tripline"))
             .env("TRIPLINE_DRAIN__DELAY", "0s")
             .env("TRIPLINE_DATA", folder.join("data"))
             .current_dir(folder)
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts it, and waits until it is ready.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self, Failed> {
+        let mut child = command.spawn()?;
         let stderr = child.stderr.take().ok_or("no standard error")?;
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (mut ingress, mut probe) = (None, None);
@@ -94,19 +109,59 @@ impl Gateway {
         mark: &str,
         secret: &str,
     ) -> Result<(u16, Value), Failed> {
-        let body = format!(r#"{{"after":"{mark}"}}"#);
-        let scheme = registry::scheme("github").ok_or("no scheme")?;
-        let signed = scheme.sign(secret.as_bytes(), body.as_bytes(), 0);
-        let (_, signature) = signed.ok_or("no signature")?.remove(0);
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: push\r\nX-GitHub-Delivery: {mark}\r\n\
-             X-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let (status, body) = exchange(self.ingress, &request)?;
-        Ok((status, serde_json::from_str(&body).unwrap_or_default()))
+        post(self.ingress, "x", path, mark, secret)
     }
 
+    /// The same to a Service, as far as its name goes.
+    pub(crate) fn push_as(
+        &self,
+        host: &str,
+        path: &str,
+        mark: &str,
+    ) -> Result<(u16, Value), Failed> {
+        post(self.ingress, host, path, mark, SECRET)
+    }
+
+    /// Stops it as a pod is stopped, and waits.
+    pub(crate) fn stop(mut self) -> Result<(), Failed> {
+        let id = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+/// Posts a signed push to a port of this machine.
+pub(crate) fn post_to(port: u16, path: &str, mark: &str) -> Result<(u16, Value), Failed> {
+    post_at(([127, 0, 0, 1], port).into(), path, mark)
+}
+
+/// The same at any address.
+pub(crate) fn post_at(address: SocketAddr, path: &str, mark: &str) -> Result<(u16, Value), Failed> {
+    post(address, "x", path, mark, SECRET)
+}
+
+fn post(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    mark: &str,
+    secret: &str,
+) -> Result<(u16, Value), Failed> {
+    let body = format!(r#"{{"after":"{mark}"}}"#);
+    let scheme = registry::scheme("github").ok_or("no scheme")?;
+    let signed = scheme.sign(secret.as_bytes(), body.as_bytes(), 0);
+    let (_, signature) = signed.ok_or("no signature")?.remove(0);
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nX-GitHub-Event: push\r\nX-GitHub-Delivery: {mark}\r\n\
+             X-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (status, body) = exchange(address, &request)?;
+    Ok((status, serde_json::from_str(&body).unwrap_or_default()))
+}
+
+impl Gateway {
     /// Sends the same push until the first trigger gives a verdict: the
     /// configuration has just changed.
     pub(crate) fn push_until(&self, path: &str, mark: &str, verdict: &str) -> Result<(), Failed> {

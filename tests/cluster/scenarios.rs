@@ -9,7 +9,7 @@ use super::api_server::{ApiServer, server};
 use super::gateway::{Gateway, SECRET, wait_until};
 
 /// A test.
-type Scenario = fn() -> Result<(), Failed>;
+pub(crate) type Scenario = fn() -> Result<(), Failed>;
 
 /// Name and function of each test.
 pub(crate) const ALL: [(&str, Scenario); 11] = [
@@ -53,18 +53,9 @@ pub(crate) const ALL: [(&str, Scenario); 11] = [
     ("cluster::five_thousand_objects_are_loaded", many_objects),
 ];
 
-/// Fails with what was seen where something is not as it should be.
-macro_rules! ensure {
-    ($condition:expr, $($seen:tt)*) => {
-        if !$condition {
-            return Err(Failed::from(format!($($seen)*)));
-        }
-    };
-}
-
 /// A listener `hook` in a namespace, its Secret, and an account that may make
 /// PipelineRuns.
-fn listener(namespace: &str) -> String {
+pub(crate) fn listener(namespace: &str) -> String {
     format!(
         r#"
 apiVersion: triggers.tekton.dev/v1beta1
@@ -140,7 +131,11 @@ subjects: [{{kind: ServiceAccount, name: runner, namespace: {namespace}}}]"#
 }
 
 /// PipelineRuns of a namespace, once there are as many.
-fn runs(server: &ApiServer, namespace: &str, count: usize) -> Result<Vec<Value>, Failed> {
+pub(crate) fn runs(
+    server: &ApiServer,
+    namespace: &str,
+    count: usize,
+) -> Result<Vec<Value>, Failed> {
     wait_until(&format!("{count} PipelineRuns in {namespace}"), || {
         Ok(server.list("pipelineruns", namespace)?.len() >= count)
     })?;

@@ -24,11 +24,21 @@ async fn probes_tell_that_it_lives_and_is_ready() {
     assert_eq!(ready.json()["journal"], true);
     gateway.push("/default/hook", "1", r#"{"after":"a"}"#).await;
     gateway.wait_for_objects(1).await;
-    let metrics = get(gateway.app.probe, "/metrics", "x").await.body;
+    let mut metrics = String::new();
+    // The object is there a moment before it is counted.
+    for _ in 0..500 {
+        metrics = get(gateway.app.probe, "/metrics", "x").await.body;
+        if metrics.contains("eventlistener_triggered_resources_total") {
+            break;
+        }
+    }
     for line in [
         "tripline_requests_total{code=\"202\"} 1",
         "tripline_verdicts_total{verdict=\"matched\",reason=\"\"} 1",
         "tripline_config_errors 0",
+        "eventlistener_event_received_total{status=\"succeeded\"} 1",
+        "eventlistener_triggered_resources_total{kind=\"ConfigMap\"} 1",
+        "eventlistener_http_duration_seconds_count 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
