@@ -183,7 +183,6 @@ fn a_sender_is_named_in_its_own_places_only() {
     // fields that v1alpha1 had for three of them.
     let allowed = [
         "src/api/trigger/deprecated.rs",
-        "src/catalog/spelling.rs",
         "src/verify/",
         "src/intercept/",
         "src/intercept.rs",
