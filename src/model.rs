@@ -13,6 +13,8 @@ pub mod limits;
 pub mod manifest;
 pub mod params;
 pub mod problem;
+pub mod quote;
 pub mod secret;
 pub mod sender;
+pub mod url;
 pub mod verdict;
