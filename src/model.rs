@@ -4,6 +4,7 @@
 //! other module of this crate.
 
 pub mod annotations;
+pub mod base64;
 pub mod event;
 pub mod finding;
 pub mod headers;

@@ -12,6 +12,7 @@ mod bind;
 mod cel;
 mod example;
 mod render;
+mod validate;
 
 /// Compares one case, or says that its kind is not compared yet.
 pub(crate) fn compare(case: &Case) -> Comparison {
@@ -19,6 +20,7 @@ pub(crate) fn compare(case: &Case) -> Comparison {
         "bind" => bind::compare(case),
         "render" => render::compare(case),
         "cel" => cel::compare(case),
+        "validate" => validate::compare(case),
         "example" => example::compare(case),
         _ => Comparison::NotCompared,
     }

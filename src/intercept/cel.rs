@@ -63,3 +63,15 @@ pub struct Scope<'a> {
     /// The trigger's namespace: the only one that `compareSecret` reads.
     pub namespace: &'a str,
 }
+
+/// What is wrong with the syntax of an expression, if anything is.
+pub(super) fn syntax(source: &str) -> Option<String> {
+    let parse = || parse::parse(source).err().map(|error| error.to_string());
+    if parse::is_shallow(source) {
+        return parse();
+    }
+    match parse::with_parser_stack(parse) {
+        Ok(fault) => fault,
+        Err(error) => Some(error.to_string()),
+    }
+}

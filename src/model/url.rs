@@ -73,6 +73,36 @@ impl Url {
         Ok(())
     }
 
+    /// The reference that `text` was, as Go prints it: the scheme in lower
+    /// case, and what may not stand in a path or fragment escaped.
+    pub fn printed(&self, text: &str) -> String {
+        let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
+        let (scheme, rest) = match self.scheme.is_empty() {
+            true => (String::new(), text),
+            false => {
+                let (scheme, rest) = text.split_at(self.scheme.len() + 1);
+                (scheme.to_ascii_lowercase(), rest)
+            }
+        };
+        let end = rest.find('?').unwrap_or(rest.len());
+        let (rest, query) = rest.split_at(end);
+        let start = match rest.strip_prefix("//") {
+            Some(after) if !scheme.is_empty() || !after.starts_with('/') => {
+                2 + after.find('/').unwrap_or(after.len())
+            }
+            // What has a scheme and no slash is nobody's path.
+            _ if !scheme.is_empty() && !rest.starts_with('/') => rest.len(),
+            _ => 0,
+        };
+        let (authority, path) = rest.split_at(start);
+        let path = printed(path, &self.path, b"$&+,/:;=@");
+        let fragment = match fragment {
+            "" => String::new(),
+            _ => format!("#{}", printed(fragment, &self.fragment, b"$&+,/:;=?@!()*")),
+        };
+        format!("{scheme}{authority}{path}{query}{fragment}")
+    }
+
     fn take_scheme<'t>(&mut self, text: &'t str) -> Result<&'t str, Reason> {
         for (at, byte) in text.bytes().enumerate() {
             match byte {
@@ -107,6 +137,25 @@ impl Url {
         self.host = parse_host(&self.scheme, host)?;
         Ok(())
     }
+}
+
+/// A part as it was written, where Go takes that; else its bytes, escaped but
+/// for letters, digits and those that `stand`.
+fn printed(text: &str, decoded: &[u8], stand: &[u8]) -> String {
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || stand.contains(&byte);
+    let is_taken = |byte: u8| is_plain(byte) || b"!$&'()*+,;=:@[]%".contains(&byte);
+    if text.bytes().all(is_taken) {
+        return text.to_owned();
+    }
+    let mut printed = String::with_capacity(text.len());
+    for &byte in decoded {
+        match is_plain(byte) {
+            true => printed.push(char::from(byte)),
+            false => printed.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    printed
 }
 
 fn is_user_byte(byte: u8) -> bool {
@@ -309,6 +358,21 @@ mod tests {
             "http://h/#%z",
         ] {
             assert!(Url::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn references_are_printed_as_in_go() {
+        for (text, expected) in [
+            ("HTTP://H/a b?c d#e f", "http://H/a%20b?c d#e%20f"),
+            ("/(a)", "/(a)"),
+            ("/(a) b", "/%28a%29%20b"),
+            ("a:b c", "a:b c"),
+            ("http://h/%41#", "http://h/%41"),
+            ("", ""),
+        ] {
+            let url = Url::parse(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
+            assert_eq!(url.printed(text), expected, "{text}");
         }
     }
 

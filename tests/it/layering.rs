@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// What each module may import of this crate. One that is not listed here is
 /// wiring and may import anything.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("api", &["model"]),
     ("verify", &["model"]),
@@ -14,6 +14,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("render", &["model"]),
     ("act", &["model"]),
     ("journal", &["model"]),
+    ("admission", &["model", "api", "intercept"]),
     (
         "catalog",
         &["model", "api", "verify", "intercept", "bind", "render"],

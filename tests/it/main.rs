@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod conformance_validate;
 mod deferred;
 mod docs;
 mod duplicates;

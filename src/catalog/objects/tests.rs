@@ -179,7 +179,7 @@ fn registered_interceptors_are_read_with_their_addresses() {
     );
     assert_eq!(
         diagnostics,
-        ["f.yaml:9:33: Interceptor default/a: it must be base64: invalid length at 0"]
+        ["f.yaml:9:33: Interceptor default/a: it must be base64, and is not at byte 0"]
     );
     let (key, object) = objects.interceptors.iter().next().unwrap();
     assert_eq!(key.to_string(), "ClusterInterceptor a");
