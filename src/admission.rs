@@ -162,12 +162,30 @@ impl Object {
         };
         let mistakes = errors.merged().into_iter().map(|(message, paths)| Mistake {
             message,
-            pointers: paths.iter().map(|path| pointer(path)).collect(),
+            pointers: paths.iter().map(|path| self.pointer(path)).collect(),
         });
         Some(Refusal {
             stage: Stage::Validate,
             mistakes: mistakes.collect(),
         })
+    }
+}
+
+impl Object {
+    /// Where the field stands that upstream calls by `path`: it leaves out
+    /// some pieces of the way, and makes up others.
+    fn pointer(&self, path: &str) -> String {
+        let path = path.replace(".interceptor.", ".");
+        let path = path.replace("Resource.spec.replicas", "Resource.replicas");
+        match self.kind.as_str() {
+            "EventListener" | "Trigger" => {
+                pointer(&path.replace("resourcetemplates", "template.spec.resourcetemplates"))
+            }
+            "ClusterTriggerBinding" if !path.starts_with("metadata") => {
+                format!("/spec{}", pointer(&path))
+            }
+            _ => pointer(&path),
+        }
     }
 }
 

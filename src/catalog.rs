@@ -24,6 +24,7 @@ pub mod lease;
 mod load;
 pub mod objects;
 mod permits;
+mod refused;
 mod resolve;
 mod snapshot;
 mod source;

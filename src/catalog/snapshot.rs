@@ -24,6 +24,8 @@ pub struct Listener {
     pub credential_headers: Vec<String>,
     /// Why it does not have all the triggers that it selects.
     pub problems: Vec<String>,
+    /// What upstream's admission would say of it.
+    pub remarks: Vec<String>,
 }
 
 impl Listener {
@@ -46,6 +48,7 @@ impl Listener {
             is_incomplete,
             credential_headers,
             problems: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 
@@ -59,6 +62,7 @@ impl Listener {
             is_incomplete: self.is_incomplete,
             credential_headers: self.credential_headers.clone(),
             problems: self.problems.clone(),
+            remarks: self.remarks.clone(),
         }
     }
 }

@@ -17,7 +17,15 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("admission", &["model", "api", "intercept"]),
     (
         "catalog",
-        &["model", "api", "verify", "intercept", "bind", "render"],
+        &[
+            "model",
+            "api",
+            "admission",
+            "verify",
+            "intercept",
+            "bind",
+            "render",
+        ],
     ),
     (
         "pipeline",
