@@ -11,6 +11,7 @@ pub mod crds;
 pub mod event_listener;
 pub mod interceptor;
 pub mod meta;
+pub mod schema;
 pub mod secret;
 pub mod trigger;
 pub mod trigger_binding;

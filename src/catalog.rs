@@ -26,6 +26,7 @@ mod load;
 pub mod migrate;
 pub mod objects;
 mod permits;
+mod refused;
 mod resolve;
 pub mod services;
 mod snapshot;

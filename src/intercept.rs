@@ -338,6 +338,11 @@ impl Chain {
     }
 }
 
+/// What is wrong with the syntax of a CEL expression, if anything is.
+pub fn cel_syntax(source: &str) -> Option<String> {
+    cel::syntax(source)
+}
+
 /// Parameters that an interceptor is given and does not have. Upstream passes
 /// them over; they are most likely misspelt.
 pub fn unknown_params<'a>(

@@ -16,6 +16,7 @@ pub mod render;
 pub mod act;
 pub mod journal;
 pub mod worker;
+pub mod admission;
 pub mod catalog;
 pub mod secrets;
 pub mod forge;

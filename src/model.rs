@@ -4,6 +4,7 @@
 //! other module of this crate.
 
 pub mod annotations;
+pub mod base64;
 pub mod event;
 pub mod finding;
 pub mod headers;
@@ -13,6 +14,8 @@ pub mod limits;
 pub mod manifest;
 pub mod params;
 pub mod problem;
+pub mod quote;
 pub mod secret;
 pub mod sender;
+pub mod url;
 pub mod verdict;

@@ -14,6 +14,7 @@ mod chain;
 mod example;
 mod interceptor;
 mod render;
+mod validate;
 mod world;
 
 /// What a comparison found.
@@ -38,6 +39,7 @@ pub(crate) fn compare(case: &Case) -> Comparison {
         "cel" => cel::compare(case),
         "interceptor" => interceptor::compare(case),
         "chain" => chain::compare(case),
+        "validate" => validate::compare(case),
         "example" => example::compare(case),
         _ => Comparison::NotCompared,
     }

@@ -1,7 +1,6 @@
 //! ClusterInterceptor and Interceptor: interceptors that somebody runs behind
 //! an address.
 
-use data_encoding::BASE64;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -141,10 +140,8 @@ fn escape(path: &str) -> String {
 
 fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text: String = null_as_default(deserializer)?;
-    // Line breaks are what `base64` writes, and what Go passes over.
-    let text: String = text.chars().filter(|c| !"\r\n".contains(*c)).collect();
-    let decoded = BASE64.decode(text.as_bytes());
-    decoded.map_err(|error| D::Error::custom(format!("it must be base64: {error}")))
+    let decoded = crate::model::base64::decode(&text);
+    decoded.map_err(|at| D::Error::custom(format!("it must be base64, and is not at byte {at}")))
 }
 
 #[cfg(test)]

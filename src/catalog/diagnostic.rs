@@ -24,6 +24,8 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong and what would be right.
     pub message: String,
+    /// JSON pointer to it in its document; empty for the document itself.
+    pub pointer: String,
 }
 
 impl fmt::Display for Diagnostic {

@@ -127,6 +127,7 @@ impl Reader {
             place: None,
             severity: Severity::Error,
             message: error.to_string(),
+            pointer: String::new(),
         });
     }
 }

@@ -13,6 +13,7 @@ use super::diagnostic::Diagnostic;
 use super::files::ReadFiles;
 use super::objects::{Kind, Object, ObjectKey, Objects, Store};
 use super::permits::Permits;
+use super::refused;
 use super::resolve::{self, TriggerPlan};
 use super::snapshot::{Entry, Listener, Snapshot};
 
@@ -137,6 +138,14 @@ impl Loader {
             diagnostics.extend(compile::compile(plan, &mut groups).diagnostics);
         }
         diagnostics.extend(compile::check_alone(&objects, &used));
+        for (key, remarks) in refused::remarks(&objects, &diagnostics) {
+            let mut listeners = listeners.iter_mut();
+            let listener = listeners.find(|listener| key.is_listener(&listener.id));
+            if let Some(listener) = listener {
+                listener.remarks = remarks.iter().map(ToString::to_string).collect();
+            }
+            diagnostics.extend(remarks);
+        }
         self.triggers = ready;
         // A binding that two triggers use is wrong once.
         let mut seen = HashSet::new();

@@ -16,6 +16,7 @@ use crate::api::{TRIGGERS_GROUP, V1ALPHA1};
 use crate::model::problem::kind_of;
 
 use super::diagnostic::{Diagnostic, Severity};
+use super::refused::Refused;
 use super::spelling;
 use super::yaml::{self, Document, DocumentText};
 
@@ -36,6 +37,8 @@ pub struct Object<T> {
     pub value: Arc<T>,
     /// Where it came from.
     pub origin: Arc<Origin>,
+    /// Hash of what was written.
+    digest: u64,
 }
 
 /// Where an object came from.
@@ -99,7 +102,23 @@ impl Origin {
                 None if !pointer.is_empty() => format!("{pointer}: {message}"),
                 _ => message,
             },
+            pointer,
         }
+    }
+
+    /// Whether it is in a file.
+    pub(super) fn is_file(&self) -> bool {
+        self.text.is_some()
+    }
+
+    /// The pointer of a diagnostic inside the object, where it is about it.
+    pub(super) fn pointer_of(&self, diagnostic: &Diagnostic) -> Option<String> {
+        let is_here = match (&self.text, diagnostic.place) {
+            (Some(text), Some(place)) => text.holds(place),
+            (text, place) => text.is_none() && place.is_none(),
+        };
+        let inside = diagnostic.pointer.strip_prefix(&self.inside)?;
+        (is_here && diagnostic.file == self.file).then(|| inside.to_owned())
     }
 }
 
@@ -118,6 +137,8 @@ pub struct Objects {
     pub interceptors: Store<RegisteredInterceptor>,
     /// Secrets.
     pub secrets: Store<Secret>,
+    /// Objects that upstream's admission would refuse.
+    pub(super) refused: BTreeMap<ObjectKey, Refused>,
     /// Objects that are there and cannot be read. One that is kept from an
     /// earlier version stands above as well.
     pub unreadable: BTreeMap<ObjectKey, Unreadable>,
@@ -160,6 +181,7 @@ impl Objects {
                         place: Some(text.in_file(error.place)),
                         severity: Severity::Error,
                         message: error.message,
+                        pointer: String::new(),
                     });
                 }
                 Ok(value) => self.read_document(file, &Arc::new(text), value, &mut read),
@@ -197,6 +219,12 @@ impl Objects {
             read.is_torn = true;
             read.diagnostics.push(origin.error(pointer, message));
         };
+        if kind.is_empty() && api_version.is_empty() && origin.file().ends_with(".json") {
+            // The body of an event lies beside the triggers that it is for.
+            let message = "this is no object, and is passed over";
+            read.diagnostics.push(origin.warning("", message));
+            return;
+        }
         for (field, given) in [("kind", &kind), ("apiVersion", &api_version)] {
             if given.is_empty() {
                 return nameless(read, "", format!("the object has no `{field}`"));
@@ -239,12 +267,15 @@ impl Objects {
             let message = format!("the {kind:?} has no name; give it a metadata.name");
             return nameless(read, "/metadata", message);
         }
+        let refused = Refused::find(&value, origin);
+        let is_new = !self.has(&key);
         let entry = NewObject {
             key,
             value,
             origin,
             in_place,
         };
+        let key = entry.key.clone();
         let unreadable = &mut self.unreadable;
         match kind {
             Kind::Secret => entry.add(&mut self.secrets, unreadable, read),
@@ -257,6 +288,9 @@ impl Objects {
             Kind::ClusterInterceptor | Kind::Interceptor => {
                 entry.add(&mut self.interceptors, unreadable, read);
             }
+        }
+        if is_new && self.has(&key) {
+            self.refused.extend(refused.map(|refused| (key, refused)));
         }
     }
 }
@@ -280,6 +314,7 @@ impl Objects {
     /// Takes an object away.
     pub fn remove(&mut self, key: &ObjectKey) {
         self.unreadable.remove(key);
+        self.refused.remove(key);
         self.listeners.remove(key);
         self.triggers.remove(key);
         self.templates.remove(key);

@@ -36,6 +36,8 @@ pub struct Listener {
     pub problems: Vec<String>,
     /// How it wants its requests read and answered.
     pub manner: Manner,
+    /// What upstream's admission would say of it.
+    pub remarks: Vec<String>,
 }
 
 impl Listener {
@@ -59,6 +61,7 @@ impl Listener {
             credential_headers,
             problems: Vec::new(),
             manner: Manner::default(),
+            remarks: Vec::new(),
         }
     }
 
@@ -73,6 +76,7 @@ impl Listener {
             credential_headers: self.credential_headers.clone(),
             problems: self.problems.clone(),
             manner: self.manner,
+            remarks: self.remarks.clone(),
         }
     }
 }

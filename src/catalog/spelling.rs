@@ -3,223 +3,41 @@
 //! upstream's own documentation.
 //!
 //! Only keys of the API's own structures are touched. Labels, parameters of
-//! interceptors, resources and pod templates are their author's.
+//! interceptors and resources are their author's.
 
 use serde_json::{Map, Value};
 
+use crate::api::schema::{self, Field, Shape};
+use crate::api::{V1ALPHA1, V1BETA1};
+
 use super::objects::Kind;
-
-/// What is below a key.
-#[derive(Clone, Copy)]
-enum Shape {
-    /// Nothing that is looked into.
-    Any,
-    /// A structure with these keys. Others are left as they are.
-    Struct(&'static [(&'static str, Shape)]),
-    /// A list of such things.
-    List(&'static Shape),
-}
-
-use Shape::{Any, List, Struct};
-
-const METADATA: Shape = Struct(&[
-    ("annotations", Any),
-    ("generateName", Any),
-    ("labels", Any),
-    ("name", Any),
-    ("namespace", Any),
-    ("uid", Any),
-]);
-
-const LABEL_SELECTOR: Shape = Struct(&[
-    (
-        "matchExpressions",
-        List(&Struct(&[("key", Any), ("operator", Any), ("values", Any)])),
-    ),
-    ("matchLabels", Any),
-]);
-
-const NAMESPACE_SELECTOR: Shape = Struct(&[("matchNames", Any)]);
-
-const NAME_AND_VALUE: Shape = Struct(&[("name", Any), ("value", Any)]);
-
-const BINDING_SPEC: Shape = Struct(&[("params", List(&NAME_AND_VALUE))]);
-
-const TEMPLATE_SPEC: Shape = Struct(&[
-    (
-        "params",
-        List(&Struct(&[
-            ("default", Any),
-            ("description", Any),
-            ("name", Any),
-        ])),
-    ),
-    ("resourcetemplates", Any),
-]);
-
-const REFERENCE: Shape = Struct(&[("apiVersion", Any), ("kind", Any), ("name", Any)]);
-
-const SENDER: Shape = Struct(&[
-    ("eventTypes", Any),
-    (
-        "secretRef",
-        Struct(&[("secretKey", Any), ("secretName", Any)]),
-    ),
-]);
-
-const CEL: Shape = Struct(&[
-    ("filter", Any),
-    (
-        "overlays",
-        List(&Struct(&[("expression", Any), ("key", Any)])),
-    ),
-]);
-
-const WEBHOOK: Shape = Struct(&[
-    ("header", List(&NAME_AND_VALUE)),
-    (
-        "objectRef",
-        Struct(&[
-            ("apiVersion", Any),
-            ("fieldPath", Any),
-            ("kind", Any),
-            ("name", Any),
-            ("namespace", Any),
-            ("resourceVersion", Any),
-            ("uid", Any),
-        ]),
-    ),
-    ("url", Any),
-]);
-
-const INTERCEPTORS: Shape = List(&Struct(&[
-    ("bitbucket", SENDER),
-    ("cel", CEL),
-    ("github", SENDER),
-    ("gitlab", SENDER),
-    ("name", Any),
-    ("params", List(&NAME_AND_VALUE)),
-    ("ref", REFERENCE),
-    ("webhook", WEBHOOK),
-]));
-
-const BINDINGS: Shape = List(&Struct(&[
-    ("apiversion", Any),
-    ("kind", Any),
-    ("name", Any),
-    ("ref", Any),
-    ("value", Any),
-]));
-
-const TEMPLATE: Shape = Struct(&[("apiversion", Any), ("ref", Any), ("spec", TEMPLATE_SPEC)]);
-
-/// A trigger, in a listener or by itself.
-const TRIGGER_SPEC: Shape = Struct(&[
-    ("bindings", BINDINGS),
-    ("interceptors", INTERCEPTORS),
-    ("name", Any),
-    ("serviceAccountName", Any),
-    ("template", TEMPLATE),
-    ("triggerRef", Any),
-]);
-
-const GROUP: Shape = Struct(&[
-    ("interceptors", INTERCEPTORS),
-    ("name", Any),
-    (
-        "triggerSelector",
-        Struct(&[
-            ("labelSelector", LABEL_SELECTOR),
-            ("namespaceSelector", NAMESPACE_SELECTOR),
-        ]),
-    ),
-]);
-
-/// Down to the account, which is all that is read of it.
-const KUBERNETES_RESOURCE: Shape = Struct(&[
-    ("replicas", Any),
-    ("serviceLoadBalancerClass", Any),
-    ("servicePort", Any),
-    ("serviceType", Any),
-    (
-        "spec",
-        Struct(&[(
-            "template",
-            Struct(&[("spec", Struct(&[("serviceAccountName", Any)]))]),
-        )]),
-    ),
-]);
-
-const LISTENER_SPEC: Shape = Struct(&[
-    ("cloudEventURI", Any),
-    ("labelSelector", LABEL_SELECTOR),
-    ("namespaceSelector", NAMESPACE_SELECTOR),
-    (
-        "resources",
-        Struct(&[
-            ("customResource", Any),
-            ("kubernetesResource", KUBERNETES_RESOURCE),
-        ]),
-    ),
-    ("serviceAccountName", Any),
-    ("triggerGroups", List(&GROUP)),
-    ("triggers", List(&TRIGGER_SPEC)),
-]);
-
-const INTERCEPTOR_SPEC: Shape = Struct(&[(
-    "clientConfig",
-    Struct(&[
-        ("caBundle", Any),
-        (
-            "service",
-            Struct(&[
-                ("name", Any),
-                ("namespace", Any),
-                ("path", Any),
-                ("port", Any),
-            ]),
-        ),
-        ("url", Any),
-    ]),
-)]);
 
 /// Gives the keys of an object their own spelling.
 pub(super) fn normalise(kind: Kind, value: &mut Value) {
-    let spec = match kind {
-        // Kubernetes itself reads those.
-        Kind::Secret => return,
-        Kind::EventListener => LISTENER_SPEC,
-        Kind::Trigger => TRIGGER_SPEC,
-        Kind::TriggerTemplate => TEMPLATE_SPEC,
-        Kind::TriggerBinding | Kind::ClusterTriggerBinding => BINDING_SPEC,
-        Kind::ClusterInterceptor | Kind::Interceptor => INTERCEPTOR_SPEC,
-    };
-    let Value::Object(object) = value else { return };
-    for (name, shape) in [
-        ("metadata", METADATA),
-        ("spec", spec),
-        ("status", Struct(&[])),
-    ] {
-        rename(object, name);
-        if let Some(below) = object.get_mut(name) {
-            walk(below, shape);
+    // What either version has: fields are the same in both where both have
+    // them, and whether one may stand there is asked elsewhere.
+    for version in [V1BETA1, V1ALPHA1] {
+        if let Some(of) = schema::root(version, kind.name()) {
+            walk(value, of);
         }
     }
 }
 
-fn walk(value: &mut Value, shape: Shape) {
-    match (value, shape) {
-        (Value::Object(object), Struct(keys)) => {
-            for (name, below) in keys {
-                rename(object, name);
-                if let Some(value) = object.get_mut(*name) {
-                    walk(value, *below);
-                }
-            }
+fn walk(value: &mut Value, of: &'static str) {
+    match (schema::shape(of), value) {
+        (Shape::Pointer(inner), value) => walk(value, inner),
+        (Shape::List(inner), Value::Array(items)) => {
+            items.iter_mut().for_each(|item| walk(item, inner));
         }
-        (Value::Array(items), List(shape)) => {
-            for item in items {
-                walk(item, *shape);
+        (Shape::Map(inner), Value::Object(entries)) => {
+            entries.values_mut().for_each(|entry| walk(entry, inner));
+        }
+        (Shape::Struct(fields), Value::Object(object)) => {
+            for field in fields {
+                rename(object, field);
+                if let Some(value) = object.get_mut(field.name) {
+                    walk(value, field.of);
+                }
             }
         }
         _ => {}
@@ -228,15 +46,16 @@ fn walk(value: &mut Value, shape: Shape) {
 
 /// Gives a key its own spelling. One that is there in it already counts, and
 /// the other one is nobody's then.
-fn rename(object: &mut Map<String, Value>, name: &str) {
-    if object.contains_key(name) {
+fn rename(object: &mut Map<String, Value>, field: &Field) {
+    if object.contains_key(field.name) {
         return;
     }
-    let other = object.keys().find(|key| key.eq_ignore_ascii_case(name));
+    let mut keys = object.keys();
+    let other = keys.find(|key| key.eq_ignore_ascii_case(field.name));
     if let Some(other) = other.cloned()
         && let Some(value) = object.remove(&other)
     {
-        object.insert(name.to_owned(), value);
+        object.insert(field.name.to_owned(), value);
     }
 }
 
@@ -252,7 +71,10 @@ mod tests {
             "Metadata": {"NAME": "t", "Labels": {"Team": "A"}},
             "SPEC": {
                 "Bindings": [{"Name": "p", "VALUE": "Name"}],
-                "interceptors": [{"REF": {"Name": "cel"}, "params": [{"name": "x", "value": {"Name": 1}}]}],
+                "interceptors": [
+                    {"REF": {"Name": "cel"}, "params": [{"name": "x", "value": {"Name": 1}}]},
+                    {"GitHub": {"SecretRef": {"secretname": "s"}}},
+                ],
                 "Template": {"Spec": {"resourceTemplates": [{"Kind": "X"}]}},
                 "Other": {"Name": 1},
             },
@@ -264,7 +86,10 @@ mod tests {
                 "metadata": {"name": "t", "labels": {"Team": "A"}},
                 "spec": {
                     "bindings": [{"name": "p", "value": "Name"}],
-                    "interceptors": [{"ref": {"name": "cel"}, "params": [{"name": "x", "value": {"Name": 1}}]}],
+                    "interceptors": [
+                        {"ref": {"name": "cel"}, "params": [{"name": "x", "value": {"Name": 1}}]},
+                        {"github": {"secretRef": {"secretName": "s"}}},
+                    ],
                     "template": {"spec": {"resourcetemplates": [{"Kind": "X"}]}},
                     "Other": {"Name": 1},
                 },

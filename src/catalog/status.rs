@@ -57,12 +57,16 @@ pub fn statuses(snapshot: &Snapshot, base: &str) -> BTreeMap<ListenerId, Status>
             if more > 0 {
                 problems.push(format!("and {more} more"));
             }
+            let is_ready = problems.is_empty();
+            if is_ready {
+                let count = listener.triggers.len();
+                problems.push(format!("{count} triggers are in force"));
+                // It works all the same.
+                problems.extend(listener.remarks.first().cloned());
+            }
             let status = Status {
-                is_ready: problems.is_empty(),
-                message: match problems.is_empty() {
-                    true => format!("{} triggers are in force", listener.triggers.len()),
-                    false => problems.join("; "),
-                },
+                is_ready,
+                message: problems.join("; "),
                 url: format!("{}/{}", base.trim_end_matches('/'), listener.id),
                 service: None,
             };

@@ -47,7 +47,7 @@ fn listed_triggers_come_before_selected_ones_and_repeats_are_told_apart() {
         )
         + "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: a, labels: {app: web}}\nspec: {template: {ref: tt}}\n"
         + "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: b, labels: {app: api}}\nspec: {template: {ref: tt}}\n"
-        + "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: a, namespace: other, labels: {app: web}}\nspec: {template: {spec: {resourcetemplates: []}}}\n";
+        + "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\nmetadata: {name: a, namespace: other, labels: {app: web}}\nspec: {template: {spec: {resourcetemplates: [{apiVersion: v1, kind: Pod}]}}}\n";
     let (snapshot, diagnostics) = load(&mut Loader::default(), &text);
     assert_eq!(diagnostics, Vec::<String>::new());
     assert_eq!(

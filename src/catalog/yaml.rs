@@ -47,6 +47,12 @@ impl DocumentText {
         self.in_file(locate(&self.text, pointer))
     }
 
+    /// Whether a place in the file is in the document.
+    pub(super) fn holds(&self, place: Place) -> bool {
+        let lines = self.text.lines().count();
+        (self.first_line..self.first_line + lines.max(1)).contains(&place.line)
+    }
+
     /// A place in the document as a place in the file.
     pub(super) fn in_file(&self, place: Place) -> Place {
         Place {

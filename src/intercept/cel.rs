@@ -84,3 +84,15 @@ pub(super) fn read_yaml(text: &str) -> Result<Value, String> {
 pub(super) fn general_number(value: f64) -> String {
     functions::general_number(value)
 }
+
+/// What is wrong with the syntax of an expression, if anything is.
+pub(super) fn syntax(source: &str) -> Option<String> {
+    let parse = || parse::parse(source).err().map(|error| error.to_string());
+    if parse::is_shallow(source) {
+        return parse();
+    }
+    match parse::with_parser_stack(parse) {
+        Ok(fault) => fault,
+        Err(error) => Some(error.to_string()),
+    }
+}

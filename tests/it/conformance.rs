@@ -11,7 +11,12 @@ use crate::recorded::cases::read_cases;
 use crate::recorded::compare::{Comparison, compare};
 
 /// Fewest cases of each kind, so that a file that is not found is noticed.
-const FEWEST: [(&str, usize); 3] = [("bind", 250), ("cel", 600), ("render", 100)];
+const FEWEST: [(&str, usize); 4] = [
+    ("bind", 250),
+    ("cel", 600),
+    ("render", 100),
+    ("validate", 80),
+];
 
 fn compare_all(kind: &str) {
     let folder = PathBuf::from("tests/golden/conformance");
@@ -53,4 +58,9 @@ fn bindings_give_what_upstream_gives() {
 #[test]
 fn templates_give_what_upstream_gives() {
     compare_all("render");
+}
+
+#[test]
+fn admission_is_upstream_s() {
+    compare_all("validate");
 }

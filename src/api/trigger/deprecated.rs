@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::{Interceptor, InterceptorParam};
 use crate::api::meta::null_as_default;
 
+/// Their fields, the one that counts first.
+pub const NAMES: [&str; 4] = ["bitbucket", "cel", "github", "gitlab"];
+
 /// Who may send, and what.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -57,12 +60,12 @@ impl Interceptor {
     /// counts first.
     pub fn deprecated(&self) -> Vec<&'static str> {
         let given = [
-            ("bitbucket", self.bitbucket.is_some()),
-            ("cel", self.cel.is_some()),
-            ("github", self.github.is_some()),
-            ("gitlab", self.gitlab.is_some()),
+            self.bitbucket.is_some(),
+            self.cel.is_some(),
+            self.github.is_some(),
+            self.gitlab.is_some(),
         ];
-        let given = given.into_iter().filter(|(_, is_given)| *is_given);
+        let given = NAMES.into_iter().zip(given).filter(|(_, given)| *given);
         given.map(|(name, _)| name).collect()
     }
 

@@ -1,6 +1,7 @@
 //! Objects as they are decoded, and put among the others.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -165,10 +166,14 @@ impl NewObject<'_> {
                 first
             }
             Ok((mut object, _)) => {
+                let digest = digest(value);
                 if let Some(first) = store.get(key) {
+                    let at = "/metadata/name";
                     let message = format!("{key} is defined in {} already", first.origin.file());
-                    read.diagnostics
-                        .push(origin.error("/metadata/name", message));
+                    read.diagnostics.push(match first.digest == digest {
+                        true => origin.warning(at, format!("{message}, and is the same there")),
+                        false => origin.error(at, message),
+                    });
                     return;
                 }
                 object.meta().namespace.clone_from(&key.namespace);
@@ -185,6 +190,7 @@ impl NewObject<'_> {
                 let object = Object {
                     value: Arc::new(object),
                     origin,
+                    digest,
                 };
                 store.insert(self.key, object);
                 return;
@@ -203,4 +209,10 @@ impl NewObject<'_> {
         };
         unreadable.insert(self.key, object);
     }
+}
+
+fn digest(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::api::{V1ALPHA1, V1BETA1};
+use crate::model::ids::ListenerId;
 
 use super::DEFAULT_NAMESPACE;
 
@@ -96,6 +97,11 @@ impl ObjectKey {
     /// The key of an object of this kind.
     pub fn of(kind: Kind, value: &Value) -> Self {
         key_of(kind, value)
+    }
+
+    /// Whether it is this listener's.
+    pub(in crate::catalog) fn is_listener(&self, id: &ListenerId) -> bool {
+        self.kind == Kind::EventListener && self.namespace == id.namespace && self.name == id.name
     }
 }
 

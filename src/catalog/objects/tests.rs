@@ -104,14 +104,30 @@ fn what_cannot_be_an_object_is_an_error() {
 }
 
 #[test]
-fn the_second_object_of_a_name_is_an_error() {
+fn the_second_object_of_a_name_is_an_error_unless_it_is_the_same() {
     let one = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
-    let (objects, diagnostics) = read(&format!("{one}---\n{one}"));
+    let (objects, diagnostics) = read(&format!("{one}---\n{one}---\n{one}data: {{}}\n"));
     assert_eq!(
         diagnostics,
-        ["f.yaml:7:18: Secret default/s is defined in f.yaml already"]
+        [
+            "f.yaml:7:18: warning: Secret default/s is defined in f.yaml already, and is the same there",
+            "f.yaml:11:18: Secret default/s is defined in f.yaml already"
+        ]
     );
     assert_eq!(objects.secrets.len(), 1);
+}
+
+#[test]
+fn the_body_of_an_event_beside_triggers_is_passed_over() {
+    let mut objects = Objects::default();
+    let told = |read: Read| {
+        assert!(!read.is_torn);
+        read.diagnostics[0].to_string()
+    };
+    assert_eq!(
+        told(objects.read_file("push.json", "{\"ref\": \"main\"}")),
+        "push.json:1:1: warning: this is no object, and is passed over"
+    );
 }
 
 #[test]
@@ -179,7 +195,7 @@ fn registered_interceptors_are_read_with_their_addresses() {
     );
     assert_eq!(
         diagnostics,
-        ["f.yaml:9:33: Interceptor default/a: it must be base64: invalid length at 0"]
+        ["f.yaml:9:33: Interceptor default/a: it must be base64, and is not at byte 0"]
     );
     let (key, object) = objects.interceptors.iter().next().unwrap();
     assert_eq!(key.to_string(), "ClusterInterceptor a");

@@ -1,0 +1,151 @@
+//! Objects that Tripline can read and that upstream's admission would refuse.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::admission::{self, Mistake, Stage, Verdict};
+
+use super::diagnostic::Diagnostic;
+use super::objects::{ObjectKey, Objects, Origin};
+
+/// Why one would be refused.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    origin: Arc<Origin>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Refused {
+    /// Asks upstream's rules about an object. What a cluster serves may have
+    /// been stored by an older version: its shape is nobody's mistake.
+    pub(super) fn find(value: &Value, origin: &Arc<Origin>) -> Option<Self> {
+        let Verdict::Refused(refusal) = admission::review(value) else {
+            return None;
+        };
+        let counts = match refusal.stage {
+            // Secrets are the API server's.
+            Stage::Kind => false,
+            Stage::Decode | Stage::Defaulting => origin.is_file(),
+            Stage::Validate => true,
+        };
+        counts.then(|| Self {
+            origin: Arc::clone(origin),
+            mistakes: refusal.mistakes,
+        })
+    }
+
+    /// What is to be told of it, beside what is told already: a rule that is
+    /// Tripline's too must not be told twice.
+    fn remarks(&self, told: &[Diagnostic]) -> Vec<Diagnostic> {
+        let told: Vec<String> = told
+            .iter()
+            .filter_map(|diagnostic| self.origin.pointer_of(diagnostic))
+            .collect();
+        let is_told = |mistake: &&Mistake| {
+            mistake
+                .pointers
+                .iter()
+                .any(|pointer| told.iter().any(|told| is_same_place(told, pointer)))
+        };
+        let mistakes = self.mistakes.iter().filter(|mistake| !is_told(mistake));
+        mistakes
+            .map(|mistake| {
+                let pointer = mistake.pointers.first().map_or("", String::as_str);
+                let what = mistake.message.replace('\n', "; ");
+                let message = format!("Tekton's admission would refuse this: {what}");
+                self.origin.warning(pointer, message)
+            })
+            .collect()
+    }
+}
+
+/// What upstream's admission would refuse among `objects`, by object.
+pub(super) fn remarks(objects: &Objects, told: &[Diagnostic]) -> Vec<(ObjectKey, Vec<Diagnostic>)> {
+    let refused = objects.refused.iter();
+    refused
+        .map(|(key, refused)| (key.clone(), refused.remarks(told)))
+        .filter(|(_, remarks)| !remarks.is_empty())
+        .collect()
+}
+
+/// Whether one of two pointers leads to the other.
+fn is_same_place(one: &str, other: &str) -> bool {
+    let leads = |short: &str, long: &str| {
+        let rest = long.get(..short.len()).filter(|start| {
+            // Upstream spells some fields in other letter cases.
+            start.eq_ignore_ascii_case(short)
+        });
+        rest.is_some() && matches!(long.as_bytes().get(short.len()), None | Some(b'/'))
+    };
+    leads(one, other) || leads(other, one)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::{Loader, SourceFile, files::ReadFiles};
+
+    fn told(text: &str) -> Vec<String> {
+        let read = ReadFiles {
+            files: vec![SourceFile {
+                name: "f.yaml".into(),
+                text: text.into(),
+            }],
+            ..ReadFiles::default()
+        };
+        let loaded = Loader::default().load(&read);
+        let diagnostics = loaded.diagnostics.iter();
+        diagnostics.map(ToString::to_string).collect()
+    }
+
+    const HEAD: &str = "apiVersion: triggers.tekton.dev/v1beta1\n";
+
+    #[test]
+    fn what_works_here_and_not_there_is_a_warning_at_its_place() {
+        let text = format!(
+            "{HEAD}kind: TriggerBinding\nmetadata: {{name: a}}\nspec:\n  params:\n\
+             \x20 - name: p\n    value: $($(body.x))\n"
+        );
+        assert_eq!(
+            told(&text),
+            [
+                "f.yaml:7:12: warning: Tekton's admission would refuse this: \
+                 invalid value: $($(body.x)): spec.params[0].value"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_here_too_is_told_once() {
+        let resource = "{apiVersion: v1, kind: Pod, x: $(tt.params.p)}";
+        for (kind, spec) in [
+            ("Trigger", "template: {ref: a, spec: {}}"),
+            (
+                "Trigger",
+                "bindings: [{ref: a, kind: B}]\n  template: {spec: {}}",
+            ),
+            (
+                "TriggerTemplate",
+                &format!("resourcetemplates: [{resource}]"),
+            ),
+            (
+                "Trigger",
+                &format!("template: {{spec: {{resourcetemplates: [{resource}]}}}}"),
+            ),
+            ("Trigger", "template: {ref: 7}"),
+            (
+                "EventListener",
+                "triggers: [{name: a, interceptors: [{}], template: {spec: {}}}]",
+            ),
+        ] {
+            let text = format!("{HEAD}kind: {kind}\nmetadata: {{name: a}}\nspec:\n  {spec}\n");
+            let told = told(&text);
+            let by_admission = told.iter().filter(|line| line.contains("admission"));
+            let ours = told.len() - by_admission.clone().count();
+            assert!(ours > 0, "{told:?}");
+            for line in by_admission {
+                assert!(line.contains("resourcetemplates"), "{told:?}");
+            }
+        }
+    }
+}
