@@ -9,7 +9,8 @@ use crate::model::headers::Headers;
 use crate::model::verdict::Reason;
 
 use super::calls::{CallError, Calls, OnFailure};
-use super::{Chain, Interceptor, Step, Surroundings, has_body};
+use super::step::{Interceptor, Step, has_body};
+use super::{Chain, Surroundings};
 
 /// What others are told of where the event is.
 #[derive(Clone, Copy, Debug)]

@@ -1,17 +1,14 @@
 //! A request on its way through an EventListener to the objects that come of
 //! it, with nothing but the API server's answers left out.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tripline::catalog::{Entry, SourceFile};
 use tripline::ingress;
-use tripline::intercept::cel::{self, Scope};
 use tripline::model::event::RawEvent;
 use tripline::model::headers::{Headers, canonical as canonical_name};
 use tripline::model::ids::{DeliveryId, EventId};
-use tripline::model::secret::Secrets;
 use tripline::model::verdict::{Reason, Verdict};
 use tripline::pipeline::{
     Accepted, Circumstances, Judgement, Work, arrive, consult, judge, prepare,
@@ -19,6 +16,11 @@ use tripline::pipeline::{
 use tripline::secrets::SecretStore;
 use tripline::worker::Caller;
 use uuid::Uuid;
+
+mod classes;
+mod verdict;
+
+pub(super) use verdict::verdict;
 
 use super::world::{self, Stubs};
 use crate::{Case, Comparison};
@@ -106,137 +108,6 @@ pub(super) fn compare(case: &Case) -> Comparison {
     verdict(&came, &case.expected)
 }
 
-/// Compares what came with what was recorded.
-pub(super) fn verdict(came: &Came, expected: &Value) -> Comparison {
-    let recorded = expected["created"].as_array().into_iter().flatten();
-    let recorded: Vec<(String, Value)> = recorded
-        .map(|created| {
-            let mut object = created["object"].clone();
-            if object["metadata"].is_null() && object.get("metadata").is_some() {
-                return (String::new(), object);
-            }
-            object["metadata"]["namespace"] = created["namespace"].clone();
-            let object = super::example::comparable(object);
-            (
-                created["impersonate"].as_str().unwrap_or("").to_owned(),
-                object,
-            )
-        })
-        .collect();
-    let failed = expected["not_completed"].as_array().into_iter().flatten();
-    let mut classes: Vec<String> = failed
-        .filter_map(|failed| failed["error_class"].as_str())
-        .map(str::to_owned)
-        .collect();
-    classes.sort();
-    classes.dedup();
-    let mut different = Vec::new();
-    if classes == ["resource_json"] && came.classes.is_empty() && !came.created.is_empty() {
-        // The value alone broke the text of the manifest.
-        return Comparison::Better;
-    }
-    if !same_created(&came.created, &recorded) {
-        different.push(format!("created {:?}", came.created));
-    }
-    if !super::same(&came.response, &response(&expected["response"])) {
-        different.push(format!("response {}", came.response));
-    }
-    let requests = expected["http_requests"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    if !same_requests(&came.requests, &requests) {
-        different.push(format!("requests {:?}", came.requests));
-    }
-    if came.classes != classes {
-        different.push(format!("classes {:?}", came.classes));
-    }
-    match different.is_empty() {
-        true => Comparison::Same,
-        false => Comparison::Different(different.join("\n          ")),
-    }
-}
-
-/// Order within one trigger counts, between triggers it does not. An account
-/// counts where a trigger names one; ours always acts as some account.
-fn same_created(came: &[(String, Value)], recorded: &[(String, Value)]) -> bool {
-    let names_none = recorded.iter().all(|(account, _)| account.is_empty());
-    let came: Vec<(String, Value)> = came
-        .iter()
-        .map(|(account, object)| match names_none {
-            true => (String::new(), object.clone()),
-            false => (account.clone(), object.clone()),
-        })
-        .collect();
-    let came = &came[..];
-    let by_trigger = |objects: &[(String, Value)]| {
-        let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (account, object) in objects {
-            let trigger = &object["metadata"]["labels"]["triggers.tekton.dev/trigger"];
-            let shown = format!("{account} {}", canonical(object));
-            groups.entry(trigger.to_string()).or_default().push(shown);
-        }
-        groups
-    };
-    let (mut came, mut recorded) = (by_trigger(came), by_trigger(recorded));
-    if came == recorded {
-        return true;
-    }
-    // Several triggers of one name.
-    came.values_mut()
-        .chain(recorded.values_mut())
-        .for_each(|all| all.sort());
-    came == recorded
-}
-
-/// Text of a value with numbers as doubles.
-fn canonical(value: &Value) -> Value {
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(items) => items.iter().map(canonical).collect(),
-        Value::Object(fields) => {
-            let fields = fields.iter();
-            fields
-                .map(|(name, value)| (name.clone(), canonical(value)))
-                .collect()
-        }
-        other => other.clone(),
-    }
-}
-
-fn same_requests(came: &[Value], recorded: &[Value]) -> bool {
-    came.len() == recorded.len()
-        && came.iter().zip(recorded).all(|(came, recorded)| {
-            let plain = |url: &Value| {
-                let url = url
-                    .as_str()
-                    .unwrap_or_default()
-                    .trim_end_matches('/')
-                    .to_owned();
-                url.strip_suffix(":80").map(str::to_owned).unwrap_or(url)
-            };
-            let headers = recorded["headers"].as_object().into_iter().flatten();
-            // What the client writes itself is another matter.
-            let mut headers = headers.filter(|(name, _)| *name != "Content-Length");
-            let has = |(name, values): (&String, &Value)| {
-                came["headers"].get(name.to_ascii_lowercase()) == Some(values)
-            };
-            let body = || {
-                let came: Value = serde_json::from_str(came["body"].as_str()?).ok()?;
-                Some(super::same(&came, &recorded["body_json"]))
-            };
-            came["method"] == recorded["method"]
-                && plain(&came["url"]) == plain(&recorded["url"])
-                && headers.all(has)
-                && match recorded.get("body_json") {
-                    Some(_) => body() == Some(true),
-                    None => recorded
-                        .get("body")
-                        .is_none_or(|body| came["body"] == *body),
-                }
-        })
-}
-
 /// An object of the case as it would be where it is served by Tripline in
 /// Tekton's ways.
 fn claimed(mut object: Value, namespace: &str, input: &Value) -> Value {
@@ -256,14 +127,6 @@ fn claimed(mut object: Value, namespace: &str, input: &Value) -> Value {
 fn listener_name(input: &Value, namespace: &str) -> Option<String> {
     let named = input["eventListener"].as_str()?;
     Some(format!("{namespace}/{named}"))
-}
-
-fn response(recorded: &Value) -> Value {
-    json!({
-        "status": recorded["status"],
-        "body": recorded.get("body").cloned().unwrap_or(Value::Null),
-        "ce": recorded.get("ce_headers").cloned().unwrap_or_else(|| json!({})),
-    })
 }
 
 /// What comes of a request to a listener among these files.
@@ -424,101 +287,5 @@ impl Run<'_> {
             let object = super::example::comparable(object);
             came.created.push((account.clone(), object));
         }
-    }
-
-    /// Upstream's class for why a trigger did not go on.
-    fn class(&self, reason: Option<Reason>) -> String {
-        let class = match reason {
-            Some(
-                Reason::SignatureMissing
-                | Reason::SignatureMalformed
-                | Reason::SignatureMismatch
-                | Reason::TokenMissing
-                | Reason::TokenMismatch,
-            ) => "signature",
-            Some(Reason::NotThisSender) => "event_type",
-            Some(Reason::EventNotListed) => "event_type",
-            Some(Reason::FilterFalse) => "filter_false",
-            Some(Reason::CelFailed | Reason::SecretComparisonFalse) => {
-                self.class_of_cel().unwrap_or("filter_false")
-            }
-            Some(Reason::OverlayFailed) => "type",
-            Some(Reason::SecretMissing) => "secret",
-            Some(Reason::PayloadIncomplete) => "field",
-            Some(
-                Reason::BodyNotJson
-                | Reason::BodyNotObject
-                | Reason::BodyEmpty
-                | Reason::BodyNotForm,
-            ) => "body",
-            Some(Reason::InterceptorFailed) => {
-                let findings = &self.judgement.findings;
-                let said = findings
-                    .iter()
-                    .filter_map(|finding| finding.detail.as_deref());
-                let said: String = said.collect();
-                match said.contains("with status") {
-                    true => "transport",
-                    false => "response",
-                }
-            }
-            Some(Reason::InterceptorUnavailable | Reason::AwaitsInterceptor) => "transport",
-            _ => "unknown",
-        };
-        format!("interceptor_{class}")
-    }
-
-    /// The class of error that the first failing expression has.
-    fn class_of_cel(&self) -> Option<&'static str> {
-        let trigger = self.judgement.compiled.as_ref()?;
-        let body: Value = serde_json::from_slice(&self.request.body).ok()?;
-        let none = Map::new();
-        let scope = Scope {
-            body: &body,
-            headers: &self.request.headers,
-            extensions: &none,
-            request_url: &self.request.url,
-            secrets: self.secrets as &dyn Secrets,
-            namespace: &trigger.source.namespace,
-        };
-        let group = trigger
-            .source
-            .group
-            .iter()
-            .flat_map(|group| &group.interceptors);
-        let params = group
-            .chain(&trigger.source.interceptors)
-            .flat_map(|one| &one.params);
-        params
-            .filter(|param| param.name == "filter")
-            .filter_map(|param| cel::compile(param.value.as_str()?).ok())
-            .find_map(|program| program.evaluate(&scope).err())
-            .map(|error| error.class().as_str())
-    }
-
-    fn class_of_mistake(&self, entry: &Entry) -> String {
-        let Entry::Broken(broken) = entry else {
-            return "unknown".into();
-        };
-        let told = broken
-            .problems
-            .iter()
-            .map(|problem| problem.message.clone());
-        let told: Vec<String> = told.chain(self.mistakes.to_vec()).collect();
-        let has = |text: &str| told.iter().any(|message| message.contains(text));
-        if has("ClusterInterceptor") || has("URL was nil") || has("no Interceptor") {
-            "missing_interceptor"
-        } else if has("no TriggerBinding") || has("ClusterTriggerBinding") {
-            "binding"
-        } else if has("no TriggerTemplate") {
-            "missing_template"
-        } else if has("no Trigger ") {
-            "missing_trigger"
-        } else if has("given twice") || has("duplicate") {
-            "binding"
-        } else {
-            "unknown"
-        }
-        .into()
     }
 }

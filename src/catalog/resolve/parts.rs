@@ -12,7 +12,7 @@ use crate::catalog::objects::{Kind, ObjectKey, Objects, Origin};
 use crate::model::annotations::OLD_ESCAPE_QUOTES;
 use crate::render::TemplateSource;
 
-use super::Group;
+use super::trigger::Group;
 
 /// The parts that inline triggers and Trigger objects have in common.
 pub(super) struct Parts<'a> {
