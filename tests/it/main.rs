@@ -8,17 +8,20 @@
     reason = "a test may panic, print and look at the clock"
 )]
 
+mod as_tekton;
 mod cli;
 mod conformance;
 mod deferred;
 mod docs;
 mod duplicates;
+mod elsewhere;
 mod fixtures;
 mod http;
 mod layering;
 mod hosts;
 mod lifecycle;
 mod migrate;
+mod outbound;
 mod reload;
 mod secrecy;
 mod shipped;

@@ -1,0 +1,464 @@
+//! Interceptors that are asked over the network: real ones, on ports of this
+//! machine.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use serde_json::{Value, json};
+use tripline::model::ids::EventId;
+use tripline::model::verdict::{DeliveryState, Reason};
+
+use crate::support::{Gateway, PUSH_SECRET, Response, SECRET, github_signature, wait_until};
+
+const BODY: &str = r#"{"after":"abc"}"#;
+
+/// An interceptor: what it answers, and what it was asked.
+struct Elsewhere {
+    address: SocketAddr,
+    state: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    answers: Mutex<Vec<(u16, String)>>,
+    asked: Mutex<Vec<(HeaderMap, String)>>,
+}
+
+impl Elsewhere {
+    /// One that gives these answers, the last one again and again.
+    async fn start(answers: &[(u16, Value)]) -> Self {
+        Self::start_at("127.0.0.1:0", answers).await
+    }
+
+    async fn start_at(address: &str, answers: &[(u16, Value)]) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answers = answers
+            .iter()
+            .map(|(status, body)| (*status, body.to_string()));
+        let state = Arc::new(Shared {
+            answers: Mutex::new(answers.rev().collect()),
+            asked: Mutex::default(),
+        });
+        let router = Router::new()
+            .route("/", post(answer))
+            .with_state(Arc::clone(&state));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, state }
+    }
+
+    fn asked(&self) -> Vec<(HeaderMap, String)> {
+        self.state.asked.lock().unwrap().clone()
+    }
+
+    /// The manifest of a ClusterInterceptor that leads here.
+    fn manifest(&self, name: &str) -> String {
+        manifest(name, self.address)
+    }
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, [(&'static str, &'static str); 1], String) {
+    let asked = String::from_utf8_lossy(&body).into_owned();
+    shared.asked.lock().unwrap().push((headers, asked));
+    let mut answers = shared.answers.lock().unwrap();
+    let (status, body) = match answers.len() {
+        1 => answers[0].clone(),
+        _ => answers.pop().unwrap(),
+    };
+    let status = StatusCode::from_u16(status).unwrap();
+    (status, [("x-from", "elsewhere")], body)
+}
+
+fn manifest(name: &str, address: SocketAddr) -> String {
+    format!(
+        "---\napiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {{name: {name}}}\nspec: {{clientConfig: {{url: 'http://{address}/'}}}}\n"
+    )
+}
+
+/// A listener whose trigger has these interceptors and keeps the extension `x`.
+fn trigger(interceptors: &str, annotations: &str) -> String {
+    format!(
+        r#"
+apiVersion: triggers.tekton.dev/v1beta1
+kind: EventListener
+metadata: {{name: hook, annotations: {{{annotations}}}}}
+spec:
+  triggers:
+  - name: t
+    interceptors: [{interceptors}]
+    bindings:
+    - {{name: x, value: $(extensions.x)}}
+    - {{name: rev, value: $(body.after)}}
+    template: {{ref: tt}}
+---
+{TEMPLATE}"#
+    )
+}
+
+const TEMPLATE: &str = r#"apiVersion: triggers.tekton.dev/v1beta1
+kind: TriggerTemplate
+metadata: {name: tt}
+spec:
+  params: [{name: x, default: none}, {name: rev, default: none}]
+  resourcetemplates:
+  - apiVersion: v1
+    kind: ConfigMap
+    metadata: {generateName: c-}
+    data: {x: $(tt.params.x), rev: $(tt.params.rev)}
+"#;
+
+const GITHUB: &str = "{ref: {name: github}, params: [{name: secretRef, value: {secretName: hook, secretKey: token}}]}";
+
+fn go_on() -> Value {
+    json!({"continue": true, "extensions": {"x": "from elsewhere"}})
+}
+
+async fn gateway(files: &[&str]) -> Gateway {
+    let names = ["a.yaml", "b.yaml", "c.yaml", "d.yaml"];
+    let files: Vec<(&str, &str)> = names.into_iter().zip(files.iter().copied()).collect();
+    Gateway::start(&files).await
+}
+
+fn event_of(response: &Response) -> EventId {
+    EventId(
+        response.json()["eventID"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap(),
+    )
+}
+
+async fn ended(gateway: &Gateway, event: EventId) -> (DeliveryState, Option<Reason>) {
+    let journal = gateway.app.journal();
+    for _ in 0..1000 {
+        let deliveries = journal.deliveries_of(event).await.unwrap();
+        if let [delivery] = &deliveries[..]
+            && delivery.progress.state.is_final()
+        {
+            return (delivery.progress.state, delivery.progress.reason);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the delivery does not end");
+}
+
+fn data_of(gateway: &Gateway) -> Value {
+    let text = std::fs::read_to_string(&gateway.objects()[0]).unwrap();
+    serde_saphyr::from_str::<Value>(&text).unwrap()["data"].clone()
+}
+
+#[tokio::test]
+async fn an_interceptor_elsewhere_is_asked_after_the_answer_and_adds_extensions() {
+    let elsewhere = Elsewhere::start(&[(200, go_on())]).await;
+    let interceptors =
+        format!("{{ref: {{name: remote}}, params: [{{name: k, value: [1]}}]}}, {GITHUB}");
+    let files = [
+        &trigger(&interceptors, ""),
+        PUSH_SECRET,
+        &elsewhere.manifest("remote"),
+    ];
+    let gateway = gateway(&files).await;
+    let answer = gateway.push("/default/hook/path?q=1", "1", BODY).await;
+    assert_eq!(answer.verdict(), "matched");
+    gateway.wait_for_objects(1).await;
+    let expected = json!({"x": "from elsewhere", "rev": "abc"});
+    assert_eq!(data_of(&gateway), expected);
+    let asked = elsewhere.asked();
+    let request: Value = serde_json::from_str(&asked[0].1).unwrap();
+    assert_eq!(request["body"], BODY);
+    assert_eq!(request["interceptor_params"], json!({"k": [1]}));
+    assert_eq!(request["context"]["event_url"], "/path?q=1");
+    assert_eq!(
+        request["context"]["trigger_id"],
+        "namespaces/default/triggers/t"
+    );
+    assert_eq!(request["context"]["event_id"], answer.json()["eventID"]);
+    let signature = github_signature(SECRET, BODY.as_bytes());
+    assert_eq!(request["header"]["X-Hub-Signature-256"], json!([signature]));
+}
+
+#[tokio::test]
+async fn what_an_interceptor_elsewhere_does_not_want_is_cancelled() {
+    let no = json!({"continue": false, "status": {"code": 7, "message": "not today"}});
+    let elsewhere = Elsewhere::start(&[(200, no)]).await;
+    let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
+    let files = [
+        &trigger(&interceptors, ""),
+        PUSH_SECRET,
+        &elsewhere.manifest("remote"),
+    ];
+    let gateway = gateway(&files).await;
+    let answer = gateway.push("/default/hook", "1", BODY).await;
+    let expected = (DeliveryState::Cancelled, Some(Reason::InterceptorStopped));
+    assert_eq!(ended(&gateway, event_of(&answer)).await, expected);
+    assert!(gateway.objects().is_empty());
+}
+
+#[tokio::test]
+async fn strangers_ask_nobody() {
+    let elsewhere = Elsewhere::start(&[(200, go_on())]).await;
+    let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
+    let files = [
+        &trigger(&interceptors, ""),
+        PUSH_SECRET,
+        &elsewhere.manifest("remote"),
+    ];
+    let gateway = gateway(&files).await;
+    let forged = [
+        ("X-GitHub-Event", "push"),
+        ("X-Hub-Signature-256", "sha256=00"),
+    ];
+    let answer = gateway
+        .post("/default/hook", &forged, BODY.as_bytes())
+        .await;
+    assert_eq!(answer.status, 401);
+    gateway.push("/default/hook", "1", BODY).await;
+    gateway.wait_for_objects(1).await;
+    assert_eq!(elsewhere.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn one_that_is_away_is_asked_again_with_what_proves_the_event_and_none_of_it_is_written() {
+    let address = Elsewhere::start(&[(200, go_on())]).await.address;
+    // Nobody listens on the next port of it; that is where the interceptor is.
+    let free = std::net::TcpListener::bind((address.ip(), 0)).unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
+    let files = [
+        &trigger(&interceptors, ""),
+        PUSH_SECRET,
+        &manifest("remote", address),
+    ];
+    let gateway = gateway(&files).await;
+    let answer = gateway.push("/default/hook", "1", BODY).await;
+    assert_eq!(answer.verdict(), "matched");
+    let event = event_of(&answer);
+    let retrying = || async {
+        let journal = gateway.app.journal();
+        let deliveries = journal.deliveries_of(event).await.unwrap();
+        deliveries[0].progress.reason == Some(Reason::InterceptorUnavailable)
+    };
+    for _ in 0..500 {
+        if retrying().await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let signature = github_signature(SECRET, BODY.as_bytes());
+    let gateway = gateway.restart().await;
+    for file in std::fs::read_dir(gateway.folder.path().join("data")).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let signature = signature.as_bytes();
+        assert!(
+            !bytes
+                .windows(signature.len())
+                .any(|window| window == signature)
+        );
+    }
+    let elsewhere = Elsewhere::start_at(&address.to_string(), &[(200, go_on())]).await;
+    gateway.wait_for_objects(1).await;
+    let request: Value = serde_json::from_str(&elsewhere.asked()[0].1).unwrap();
+    assert_eq!(request["header"]["X-Hub-Signature-256"], json!([signature]));
+}
+
+#[tokio::test]
+async fn the_annotation_says_what_becomes_of_an_event_without_an_answer() {
+    let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
+    for (policy, answers, expected) in [
+        (
+            "stop",
+            (503, json!({})),
+            (DeliveryState::Dead, Some(Reason::InterceptorUnavailable)),
+        ),
+        ("continue", (503, json!({})), (DeliveryState::Done, None)),
+        (
+            "retry",
+            (404, json!({})),
+            (DeliveryState::Dead, Some(Reason::InterceptorFailed)),
+        ),
+    ] {
+        let elsewhere = Elsewhere::start(&[answers]).await;
+        let annotation = format!("tripline.dev/interceptor-failure.t: {policy}");
+        let files = [
+            &trigger(&interceptors, &annotation),
+            PUSH_SECRET,
+            &elsewhere.manifest("remote"),
+        ];
+        let gateway = gateway(&files).await;
+        let answer = gateway.push("/default/hook", "1", BODY).await;
+        assert_eq!(
+            ended(&gateway, event_of(&answer)).await,
+            expected,
+            "{policy}"
+        );
+        let made = usize::from(policy == "continue");
+        assert_eq!(gateway.objects().len(), made, "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_known_by_somebody_elsewhere_alone_counts_from_then_on() {
+    let no = json!({"continue": false});
+    let elsewhere = Elsewhere::start(&[(200, no), (200, go_on())]).await;
+    let files = [
+        &trigger("{ref: {name: remote}}", ""),
+        &elsewhere.manifest("remote")[..],
+    ];
+    let gateway = gateway(&files).await;
+    let headers = [("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "7")];
+    // A stranger takes an id that somebody else is about to use.
+    let stranger = gateway
+        .post("/default/hook", &headers, BODY.as_bytes())
+        .await;
+    assert_eq!(stranger.status, 202);
+    assert_eq!(stranger.json()["deferred"], true);
+    assert_eq!(stranger.json().get("triggers"), None);
+    wait_until(|| elsewhere.asked().len() == 1, "the first question").await;
+    let genuine = gateway
+        .post("/default/hook", &headers, BODY.as_bytes())
+        .await;
+    assert_eq!(genuine.json()["deferred"], true);
+    gateway.wait_for_objects(1).await;
+    let again = gateway
+        .post("/default/hook", &headers, BODY.as_bytes())
+        .await;
+    assert_eq!(again.status, 202);
+    wait_until(|| elsewhere.asked().len() == 3, "the third question").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(gateway.objects().len(), 1, "it is known by then");
+    let counts = gateway.app.journal().counts().await.unwrap();
+    assert_eq!(counts.deferred, 0);
+}
+
+const GROUP: &str = r#"
+apiVersion: triggers.tekton.dev/v1beta1
+kind: EventListener
+metadata: {name: hook}
+spec:
+  triggerGroups:
+  - name: g
+    interceptors: [INTERCEPTORS]
+    triggerSelector: {labelSelector: {matchLabels: {g: "1"}}}
+---
+apiVersion: triggers.tekton.dev/v1beta1
+kind: Trigger
+metadata: {name: one, labels: {g: "1"}}
+spec:
+  interceptors: [{ref: {name: cel}, params: [{name: filter, value: "has(body.after)"}]}]
+  bindings: [{name: x, value: $(extensions.x)}, {name: rev, value: $(body.after)}]
+  template: {ref: tt}
+---
+apiVersion: triggers.tekton.dev/v1beta1
+kind: Trigger
+metadata: {name: two, labels: {g: "1"}}
+spec:
+  bindings: [{name: rev, value: $(body.after)}]
+  template: {ref: tt}
+---
+apiVersion: triggers.tekton.dev/v1beta1
+kind: Trigger
+metadata: {name: never, labels: {g: "1"}}
+spec:
+  interceptors: [{ref: {name: cel}, params: [{name: filter, value: "body.after == 'no'"}]}]
+  template: {ref: tt}
+---
+"#;
+
+#[tokio::test]
+async fn a_group_asks_once_for_all_its_triggers() {
+    let elsewhere = Elsewhere::start(&[(503, json!({})), (503, json!({})), (200, go_on())]).await;
+    let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
+    let group = GROUP.replace("INTERCEPTORS", &interceptors) + TEMPLATE;
+    let gateway = gateway(&[&group, PUSH_SECRET, &elsewhere.manifest("remote")]).await;
+    let answer = gateway.push("/default/hook", "1", BODY).await;
+    let row = &answer.json()["triggers"][0];
+    assert_eq!(
+        (&row["verdict"], &row["reason"]),
+        (&json!("deferred"), &json!("awaits_interceptor"))
+    );
+    gateway.wait_for_objects(2).await;
+    let requests = elsewhere.asked();
+    assert!(requests.len() <= 3, "{requests:?}");
+    let request: Value = serde_json::from_str(&requests[0].1).unwrap();
+    let group = "namespaces/default/triggerGroups/g";
+    assert_eq!(request["context"]["trigger_id"], group);
+    let again = gateway.push("/default/hook", "1", BODY).await;
+    assert_eq!(again.status, 202);
+    wait_until(
+        || elsewhere.asked().len() > requests.len(),
+        "another question",
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(gateway.objects().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_group_s_webhook_puts_in_the_event_s_place_is_what_its_triggers_get() {
+    let elsewhere = Elsewhere::start(&[(200, json!({"after": "changed"}))]).await;
+    let interceptors = format!(
+        "{GITHUB}, {{webhook: {{url: 'http://{}/'}}}}",
+        elsewhere.address
+    );
+    let group = GROUP.replace("INTERCEPTORS", &interceptors) + TEMPLATE;
+    let gateway = gateway(&[&group, PUSH_SECRET]).await;
+    gateway.push("/default/hook", "1", BODY).await;
+    gateway.wait_for_objects(2).await;
+    assert_eq!(data_of(&gateway)["rev"], "changed");
+    assert_eq!(elsewhere.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_webhook_replaces_body_and_headers_for_what_comes_after_it() {
+    let elsewhere = Elsewhere::start(&[(200, json!({"after": "changed"}))]).await;
+    let filter = "header.match('X-From', 'elsewhere') && body.after == 'changed'";
+    let interceptors = format!(
+        "{GITHUB}, {{webhook: {{url: 'http://{}/', header: [{{name: X-Own, value: [a, b]}}]}}}}, \
+         {{ref: {{name: cel}}, params: [{{name: filter, value: \"{filter}\"}}]}}",
+        elsewhere.address
+    );
+    let gateway = gateway(&[&trigger(&interceptors, ""), PUSH_SECRET]).await;
+    gateway.push("/default/hook/x", "1", BODY).await;
+    gateway.wait_for_objects(1).await;
+    assert_eq!(data_of(&gateway)["rev"], "changed");
+    let (headers, body) = &elsewhere.asked()[0];
+    assert_eq!(body, BODY);
+    assert_eq!(headers["eventlistener-request-url"], "/x");
+    let own: Vec<_> = headers.get_all("x-own").iter().collect();
+    assert_eq!(own, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_signature_after_a_webhook_is_that_of_what_the_webhook_gave() {
+    // It signs nothing, so that the event is refused after it.
+    let elsewhere = Elsewhere::start(&[(200, json!({"after": "forged"}))]).await;
+    let interceptors = format!(
+        "{{webhook: {{url: 'http://{}/'}}}}, {GITHUB}",
+        elsewhere.address
+    );
+    let gateway = gateway(&[&trigger(&interceptors, ""), PUSH_SECRET]).await;
+    let answer = gateway.push("/default/hook", "1", BODY).await;
+    assert_eq!(answer.json()["deferred"], true);
+    wait_until(|| !elsewhere.asked().is_empty(), "the question").await;
+    for _ in 0..500 {
+        if gateway.app.journal().counts().await.unwrap().deferred == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let counts = gateway.app.journal().counts().await.unwrap();
+    assert_eq!((counts.deferred, counts.deliveries), (0, vec![]));
+    assert!(gateway.objects().is_empty());
+}
