@@ -25,11 +25,12 @@ use crate::ingress::{self, Budget, Ingress, router};
 use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, Quota, Quotas};
+use crate::outbound::Http;
 use crate::pipeline::Gate;
 use crate::secrets::{SecretName, SecretSet, SecretStore};
 use crate::telemetry::Metrics;
 use crate::telemetry::happening::{ClusterFailed, Happening};
-use crate::worker::{self, Caller, Worker};
+use crate::worker::{self, Caller, Lifecycle, Worker};
 
 mod claim;
 mod client;
@@ -113,7 +114,7 @@ impl App {
             claim::check(&config, client, &shared.metrics).await?;
         }
         let notices = in_cluster.map(|client| shared.publish(client, &rest, &stop.rest));
-        let (worker, queue) = shared.worker(&config, action, notices)?;
+        let (worker, queue) = shared.worker(&config, action, notices, (&rest, &stop.rest))?;
         let has_ports = in_cluster.is_some() && config.kube.listener_ports() > 0;
         let (opening, opened) = watch::channel(!has_ports);
         match in_cluster.cloned() {
@@ -271,8 +272,11 @@ impl Shared {
         config: &Config,
         action: Arc<dyn Action>,
         notices: Option<Notices>,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> anyhow::Result<(Arc<Worker>, worker::Queue)> {
-        let http = Arc::new(config.client()?);
+        let http: Arc<dyn Http> = Arc::new(config.client()?);
+        let metrics = Arc::clone(&self.metrics);
+        let lifecycle = Lifecycle::start(Arc::clone(&http), metrics, tasks, stop);
         let caller = Caller::new(http, config.outbound.github_hosts.clone());
         Ok(Worker::new(worker::Parts {
             gate: Arc::clone(&self.gate),
@@ -284,6 +288,7 @@ impl Shared {
             policy: RetryPolicy::DEFAULT,
             deferred_for: config.limits.deferred_time,
             retention: config.retention,
+            lifecycle,
             notices,
         }))
     }

@@ -29,10 +29,12 @@ mod ask;
 mod attempt;
 mod caller;
 mod deferred;
+pub mod lifecycle;
 mod revisions;
 
 pub use caller::Caller;
 use deferred::Look;
+pub use lifecycle::Lifecycle;
 
 /// Deliveries that are performed at once.
 const SLOTS: usize = 64;
@@ -92,6 +94,8 @@ pub struct Parts {
     pub deferred_for: Duration,
     /// How long a delivery is kept that ended well or was cancelled.
     pub retention: Duration,
+    /// Tells those whom listeners name what becomes of events.
+    pub lifecycle: Lifecycle,
     /// Who publishes what becomes of deliveries, in a cluster.
     pub notices: Option<Notices>,
 }
@@ -119,6 +123,11 @@ impl Worker {
             asking: ask::Asking::default(),
         };
         (Arc::new(worker), Queue(queued))
+    }
+
+    /// Tells those whom listeners name what becomes of events.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.parts.lifecycle
     }
 
     /// Takes deliveries over from the accept lane, and does not wait. `kept`

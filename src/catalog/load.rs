@@ -113,6 +113,7 @@ impl Loader {
             let is_incomplete = (is_incomplete && plan.selects) || plan.is_uncertain;
             let mut listener = Listener::new(plan.id, plan.uid, entries.collect(), is_incomplete);
             listener.manner = plan.manner;
+            listener.lifecycle = plan.lifecycle;
             listener.problems = problems;
             listeners.push(listener);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::api::event_listener::{EventListener, EventListenerSpec};
 use crate::api::meta::ObjectMeta;
-use crate::intercept::calls::Reach;
+use crate::intercept::calls::{Endpoint, OnFailure, Reach};
 use crate::model::annotations::{Annotation, COMPAT, PAYLOAD_VALIDATION, RESPONSES};
 use crate::model::event::BodyRule;
 use crate::model::ids::{ListenerId, TriggerId};
@@ -42,6 +42,8 @@ pub(super) struct ListenerPlan {
     pub selects: bool,
     /// How it wants its requests read and answered.
     pub manner: Manner,
+    /// Who is told what becomes of its events.
+    pub lifecycle: Option<Endpoint>,
 }
 
 /// A trigger, not compiled yet.
@@ -92,6 +94,7 @@ pub(super) fn listener(
         is_uncertain: false,
         selects: false,
         manner: manner(&meta.annotations),
+        lifecycle: lifecycle(&object.value, tenants),
     };
     let mut resolver = Resolver {
         listener: &object.value,
@@ -117,6 +120,17 @@ pub(super) fn listener(
         resolver.select(selection, group, (object, &place), permits, &mut plan);
     }
     plan
+}
+
+/// Who is told what becomes of a listener's events.
+fn lifecycle(listener: &EventListener, tenants: Reach) -> Option<Endpoint> {
+    let uri = &listener.spec.cloud_event_uri;
+    (!uri.is_empty()).then(|| Endpoint {
+        url: uri.clone(),
+        ca_bundle: String::new(),
+        reach: interceptors::reach(uri, &listener.metadata.namespace, tenants),
+        on_failure: OnFailure::Continue,
+    })
 }
 
 /// How a listener wants its requests read and answered.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::intercept::calls::Endpoint;
 use crate::model::event::BodyRule;
 use crate::model::ids::{ListenerId, TriggerId};
 use crate::verify;
@@ -36,6 +37,8 @@ pub struct Listener {
     pub problems: Vec<String>,
     /// How it wants its requests read and answered.
     pub manner: Manner,
+    /// Who is told what becomes of its events.
+    pub lifecycle: Option<Endpoint>,
     /// What upstream's admission would say of it.
     pub remarks: Vec<String>,
 }
@@ -61,6 +64,7 @@ impl Listener {
             credential_headers,
             problems: Vec::new(),
             manner: Manner::default(),
+            lifecycle: None,
             remarks: Vec::new(),
         }
     }
@@ -76,6 +80,7 @@ impl Listener {
             credential_headers: self.credential_headers.clone(),
             problems: self.problems.clone(),
             manner: self.manner,
+            lifecycle: self.lifecycle.clone(),
             remarks: self.remarks.clone(),
         }
     }

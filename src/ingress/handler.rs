@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request;
-use axum::http::{HeaderMap, Method, Response};
+use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::routing::any;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -26,6 +26,7 @@ use crate::pipeline::{Acceptance, Accepted, Circumstances, Gate, judge};
 use crate::telemetry::Metrics;
 use crate::telemetry::happening::{Happening, JournalFailed, RequestAnswered, TriggerJudged};
 use crate::worker::Worker;
+use crate::worker::lifecycle::Stage;
 
 use super::body::{self, Received};
 use super::budget::{Budget, Share};
@@ -142,6 +143,9 @@ async fn handle(State(door): State<Door>, request: Request) -> Response<Body> {
         took: exchange.began.elapsed(),
     };
     happening.emit(&ingress.parts.metrics);
+    if let Some(listener) = &listener {
+        ingress.tell(listener, event, response.status());
+    }
     response
 }
 
@@ -154,6 +158,18 @@ type Answered = (
 type Refused = (Reason, Option<Arc<Listener>>);
 
 impl Ingress {
+    /// Tells whom the listener names of a request. Strangers cannot cause that.
+    fn tell(&self, listener: &Listener, event: EventId, status: StatusCode) {
+        let stage = match status {
+            StatusCode::ACCEPTED => Stage::Done,
+            status if status.is_server_error() => Stage::Failed,
+            _ => return,
+        };
+        let lifecycle = self.parts.worker.lifecycle();
+        lifecycle.tell(listener, event, Stage::Started, None);
+        lifecycle.tell(listener, event, stage, None);
+    }
+
     async fn exchange(
         self: &Arc<Self>,
         request: Request,

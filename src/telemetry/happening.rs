@@ -278,6 +278,26 @@ impl Happening for ConfigFailed<'_> {
     }
 }
 
+/// A CloudEvent about an event could not be sent.
+pub struct LifecycleLost<'a> {
+    /// Where it was to go.
+    pub uri: &'a str,
+    /// Why not.
+    pub error: &'a str,
+}
+
+impl Happening for LifecycleLost<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.lines.write(|| {
+            warn!(
+                uri = self.uri,
+                error = self.error,
+                "a CloudEvent about an event was not sent"
+            )
+        });
+    }
+}
+
 /// The API server did not do what it was asked.
 pub struct ClusterFailed<'a> {
     /// What it was about.

@@ -19,6 +19,7 @@ use crate::telemetry::happening::{DeliveryAttempted, Happening};
 use crate::verify;
 
 use super::Worker;
+use super::lifecycle::Stage;
 
 /// What an attempt is made for.
 struct Subject<'a> {
@@ -204,15 +205,22 @@ impl Worker {
 }
 
 impl Worker {
-    /// Lets the cluster know.
+    /// Lets the cluster know, and whom the listener names.
     fn notify(&self, subject: &Subject<'_>, progress: Progress, ending: &Ending) {
+        let snapshot = self.parts.catalog.snapshot();
+        let listener = snapshot.listener(&subject.listener.to_string());
+        if let Some(listener) = listener
+            && progress.state == DeliveryState::Done
+        {
+            let trigger = Some(subject.trigger);
+            let told = &self.parts.lifecycle;
+            told.tell(listener, subject.event, Stage::Successful, trigger);
+        }
         let Some(notices) = &self.parts.notices else {
             return;
         };
         let is_done = progress.state == DeliveryState::Done;
         let detail = ending.detail.clone().unwrap_or_default();
-        let snapshot = self.parts.catalog.snapshot();
-        let listener = snapshot.listener(&subject.listener.to_string());
         let notice = Notice {
             listener: subject.listener.clone(),
             uid: listener.map_or_else(String::new, |listener| listener.uid.clone()),

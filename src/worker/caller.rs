@@ -77,10 +77,7 @@ impl Caller {
         let request = request.body(question.body.clone()).map_err(unsendable)?;
         let outgoing = Outgoing {
             request,
-            reach: match endpoint.reach {
-                Given::Configured => Reach::Configured,
-                Given::Guarded => Reach::Guarded,
-            },
+            reach: reach(endpoint.reach),
             ca_bundle: endpoint.ca_bundle.clone(),
             within: question.within,
         };
@@ -154,6 +151,14 @@ impl Calls for Caller {
 
     fn file<'c>(&'c self, of: &'c Repository<'c>, path: &'c str) -> Asked<'c, Option<Bytes>> {
         Box::pin(async move { Ok(self.github(of)?.file(&*self.http, path).await?) })
+    }
+}
+
+/// Where an address of the configuration may lead.
+pub(super) fn reach(given: Given) -> Reach {
+    match given {
+        Given::Configured => Reach::Configured,
+        Given::Guarded => Reach::Guarded,
     }
 }
 

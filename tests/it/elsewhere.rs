@@ -462,3 +462,38 @@ async fn a_signature_after_a_webhook_is_that_of_what_the_webhook_gave() {
     assert_eq!((counts.deferred, counts.deliveries), (0, vec![]));
     assert!(gateway.objects().is_empty());
 }
+
+#[tokio::test]
+async fn whom_a_listener_names_hears_what_becomes_of_events_and_nothing_of_requests() {
+    let elsewhere = Elsewhere::start(&[(200, json!({}))]).await;
+    let uri = format!("spec:\n  cloudEventURI: http://{}/\n", elsewhere.address);
+    let triggers = trigger(GITHUB, "").replacen("spec:\n", &uri, 1);
+    let gateway = gateway(&[&triggers, PUSH_SECRET]).await;
+    // A stranger is no news.
+    let forged = [
+        ("X-GitHub-Event", "push"),
+        ("X-Hub-Signature-256", "sha256=00"),
+    ];
+    gateway
+        .post("/default/hook", &forged, BODY.as_bytes())
+        .await;
+    let answer = gateway.push("/default/hook", "1", BODY).await;
+    wait_until(|| elsewhere.asked().len() == 3, "three events").await;
+    let mut kinds: Vec<String> = Vec::new();
+    for (headers, body) in elsewhere.asked() {
+        let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+        kinds.push(header("ce-type"));
+        assert_eq!(json!(header("ce-id")), answer.json()["eventID"]);
+        assert_eq!(header("ce-specversion"), "1.0");
+        let source = "/apis/triggers.tekton.dev/v1beta1/namespaces/default/EventListener/hook";
+        assert_eq!(header("ce-source"), source);
+        assert!(
+            !body.contains("sha256") && !body.contains("X-Hub"),
+            "{body}"
+        );
+    }
+    kinds.sort();
+    let expected = ["done", "started", "successful"];
+    let expected = expected.map(|stage| format!("dev.tekton.event.triggers.{stage}.v1"));
+    assert_eq!(kinds, expected);
+}

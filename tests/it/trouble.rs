@@ -19,7 +19,7 @@ use tripline::model::manifest::Manifest;
 use tripline::model::secret::NoSecrets;
 use tripline::model::verdict::DeliveryState;
 use tripline::pipeline::{Acceptance, Circumstances, Gate, judge};
-use tripline::worker::{self, Worker};
+use tripline::worker::{self, Lifecycle, Worker};
 use uuid::Uuid;
 
 use crate::support::{Gateway, PATIENCE, PUSH, PUSH_SECRET, connect, push_gateway, read_response};
@@ -315,6 +315,7 @@ async fn an_attempt_that_panics_is_made_again() {
         deferred_for: Duration::from_secs(60),
         retention: Duration::from_secs(60),
         notices: None,
+        lifecycle: Lifecycle::silent(),
     });
     let mut headers = Headers::new();
     headers.append("X-GitHub-Event", "push");

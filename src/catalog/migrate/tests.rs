@@ -93,7 +93,6 @@ fn what_does_not_compile_needs_attention_where_it_stands() {
 #[test]
 fn what_the_gateway_does_not_do_needs_attention() {
     for (spec, expected) in [
-        ("  cloudEventURI: http://sink\n", "CloudEvents"),
         (
             "  namespaceSelector: {matchNames: [other]}\n",
             "Triggers of other",

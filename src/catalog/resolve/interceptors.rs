@@ -88,7 +88,7 @@ impl Surroundings<'_> {
         };
         let reach = match namespace {
             Some(namespace) if namespace == self.namespace => Reach::Configured,
-            _ => self.reach(&url, self.namespace),
+            _ => reach(&url, self.namespace, self.tenants),
         };
         let headers = webhook.header.iter().map(|header| {
             let values = match &header.value {
@@ -158,30 +158,30 @@ impl Surroundings<'_> {
         Ok(Endpoint {
             reach: match is_cluster {
                 true => Reach::Configured,
-                false => self.reach(&url, self.listener),
+                false => reach(&url, self.listener, self.tenants),
             },
             url,
             ca_bundle: String::from_utf8_lossy(ca_bundle).into_owned(),
             on_failure: self.on_failure.or(own).unwrap_or_default(),
         })
     }
+}
 
-    /// Where a URL that a tenant wrote may lead: to its own namespace's
-    /// Services in any case.
-    fn reach(&self, url: &str, namespace: &str) -> Reach {
-        let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let host = host.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-        let own = [".svc", ".svc.cluster.local"];
-        let is_own = own.iter().any(|suffix| {
-            let service = host.strip_suffix(suffix);
-            let parts = service.and_then(|service| service.split_once('.'));
-            parts.is_some_and(|(name, inside)| !name.contains('@') && inside == namespace)
-        });
-        match is_own {
-            true => Reach::Configured,
-            false => self.tenants,
-        }
+/// Where a URL may lead that a tenant of a namespace wrote: to the Services of
+/// that namespace in any case.
+pub(super) fn reach(url: &str, namespace: &str, tenants: Reach) -> Reach {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let own = [".svc", ".svc.cluster.local"];
+    let is_own = own.iter().any(|suffix| {
+        let service = host.strip_suffix(suffix);
+        let parts = service.and_then(|service| service.split_once('.'));
+        parts.is_some_and(|(name, inside)| !name.contains('@') && inside == namespace)
+    });
+    match is_own {
+        true => Reach::Configured,
+        false => tenants,
     }
 }
 
