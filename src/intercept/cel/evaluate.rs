@@ -31,6 +31,9 @@ pub(crate) struct Machine<'v, 's> {
     patterns: Patterns,
     /// Variables of folds; failures among them are values too.
     slots: Vec<Outcome<'v>>,
+    /// The first failure that makes upstream's evaluator panic: it ends the
+    /// whole evaluation, and no `||` outweighs it.
+    crashed: Option<Fault>,
 }
 
 impl<'v, 's> Machine<'v, 's> {
@@ -45,6 +48,7 @@ impl<'v, 's> Machine<'v, 's> {
             meter,
             patterns: Patterns::default(),
             slots: vec![Ok(Value::Null); code.slots],
+            crashed: None,
         }
     }
 
@@ -59,6 +63,18 @@ impl<'v, 's> Machine<'v, 's> {
         // A refused charge ends the evaluation, whatever became of it.
         if self.meter.is_exhausted() {
             self.meter.step(1)?;
+        }
+        match self.crashed.take() {
+            Some(fault) => Err(fault),
+            None => outcome,
+        }
+    }
+
+    fn noting_crash<T>(&mut self, outcome: Result<T, Fault>) -> Result<T, Fault> {
+        if let Err(fault) = &outcome
+            && fault.class() == ErrorClass::Internal
+        {
+            self.crashed.get_or_insert_with(|| fault.clone());
         }
         outcome
     }
@@ -107,7 +123,8 @@ impl<'v, 's> Machine<'v, 's> {
             Op::Member { item, list } => {
                 let item = self.evaluate(*item)?;
                 let list = &self.code.constants[*list as usize];
-                collections::member(&item, list, &mut self.meter).map(Value::Bool)
+                let found = collections::member(&item, list, &mut self.meter);
+                self.noting_crash(found).map(Value::Bool)
             }
             Op::Matches { subject, pattern } => {
                 let subject = self.evaluate(*subject)?;
@@ -191,7 +208,8 @@ impl<'v, 's> Machine<'v, 's> {
             namespace: self.scope.namespace,
         };
         let count = args.len().min(MOST_ARGUMENTS);
-        call_overload(&mut context, overloads, &values[..count])
+        let outcome = call_overload(&mut context, overloads, &values[..count]);
+        self.noting_crash(outcome)
     }
 
     #[inline(never)]
@@ -227,7 +245,8 @@ impl<'v, 's> Machine<'v, 's> {
             let key = self.evaluate(key)?;
             built.push((key, self.evaluate(value)?));
         }
-        build_map(built)
+        let outcome = build_map(built);
+        self.noting_crash(outcome)
     }
 }
 

@@ -251,6 +251,11 @@ fn hungry() -> &'static [Program] {
             "lists.range(100).map(x, 'abc'.replace('', 'xyz')).join(',').split('')",
             "lists.range(100).exists(x, body.marshalJSON().matches(string(x)))",
             "body.list.map(x, body.list.map(y, x == y || body == body))",
+            "lists.range(20).map(x, body.marshalJSON().translate('.', '$0$0$0$0$0$0$0$0'))",
+            "lists.range(200).map(x, ['ab', 'cd', 'ef'].join(body.marshalJSON())).join('-')",
+            "lists.range(100).map(x, '%s%.100f'.format([body, 1.5]) + string(x))",
+            "lists.range(100).map(x, ('a: &a [' + string(x) + ']\\nb: [*a, *a]').parseYAML())",
+            "lists.range(20).exists(x, body.marshalJSON().matches('[ab].{300}[q-z]'))",
         ]
         .into_iter()
         .filter_map(|source| compile(source).ok())

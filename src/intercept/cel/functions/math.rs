@@ -152,7 +152,9 @@ fn abs<'v>(_: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> 
 
 fn sign<'v>(_: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
     match args {
-        [Value::Double(value)] if value.is_nan() || *value == 0.0 => Ok(Value::Double(*value)),
+        [Value::Double(value)] if value.is_nan() => Ok(Value::Double(*value)),
+        // Not even negative zero has a sign.
+        [Value::Double(0.0)] => Ok(Value::Double(0.0)),
         [Value::Double(value)] => Ok(Value::Double(value.signum())),
         [Value::Int(value)] => Ok(Value::Int(value.signum())),
         [Value::Uint(value)] => Ok(Value::Uint((*value).min(1))),
@@ -275,6 +277,7 @@ mod tests {
             ("math.abs(-3)", json!(3)),
             ("math.sign(-2.5)", json!(-1)),
             ("math.sign(3u)", json!(1)),
+            ("string(math.sign(-0.0))", json!("0")),
             ("math.sqrt(9)", json!(3)),
             (
                 "math.isNaN(0.0 / 0.0) && math.isInf(1.0 / 0.0) && math.isFinite(1.0)",

@@ -28,6 +28,13 @@ const LARGEST_COMPILED: usize = 2 * 1024 * 1024;
 /// What compiling a pattern during an evaluation costs, in steps.
 const COMPILE_STEPS: u64 = 40_000;
 
+/// A pattern of so many atoms costs no more than one of a single one.
+const LIGHT: usize = 16;
+
+/// A match may be found only after a look at all that follows it, which goes
+/// fast; this part of the price of such a look is paid for each match.
+const LOOK_AHEAD: u64 = 512;
+
 /// How many patterns an evaluation remembers.
 const REMEMBERED: usize = 8;
 
@@ -43,6 +50,8 @@ pub(crate) struct Pattern {
     regex: Regex,
     /// The name of each group, in the order of their numbers.
     names: Vec<Option<String>>,
+    /// See `Translated::weight`.
+    weight: usize,
 }
 
 /// A compiled pattern, or why there is none.
@@ -65,6 +74,7 @@ pub(crate) fn compile(pattern: &str) -> Compiled {
         Ok(regex) => Ok(Arc::new(Pattern {
             regex,
             names: translated.names,
+            weight: translated.weight,
         })),
         Err(_) => Err(failed("expression is too large or names an unknown class")),
     }
@@ -90,9 +100,13 @@ impl Patterns {
     }
 }
 
-/// Pays for one run of a pattern over `length` bytes.
-fn pay_for_search(meter: &mut Meter, length: usize) -> Result<(), Fault> {
-    meter.step(length as u64 / 4)
+impl Pattern {
+    /// What it costs to run over so many bytes, in steps of four bytes. A heavy
+    /// pattern may have to follow many ways through it at once.
+    fn cost(&self, length: usize) -> u64 {
+        let weight = self.weight.max(LIGHT) as u64;
+        (length as u64).saturating_mul(weight) / (4 * LIGHT as u64)
+    }
 }
 
 /// Whether a literal pattern is found in the subject.
@@ -104,7 +118,7 @@ pub(crate) fn is_match<'v>(
     let Value::Text(subject) = subject else {
         return Err(no_overload());
     };
-    pay_for_search(meter, subject.as_bytes().len())?;
+    meter.step(pattern.cost(subject.as_bytes().len()))?;
     Ok(Value::Bool(pattern.regex.is_match(&subject.lossy())))
 }
 
@@ -130,18 +144,19 @@ pub(crate) fn replace_all<'v>(
 ) -> Result<Value<'v>, Fault> {
     let (source, replacement) = (text(args, 0)?, text(args, 2)?);
     let (subject, template) = (source.stood_in(), replacement.stood_in());
-    pay_for_search(meter, subject.len())?;
+    meter.step(pattern.cost(subject.len()))?;
     let mut replaced = String::new();
     let mut kept_until = 0;
     for captures in pattern.regex.captures_iter(&subject) {
         let Some(found) = captures.get(0) else {
             continue;
         };
-        meter.step(1)?;
-        let before = replaced.len();
-        replaced.push_str(&subject[kept_until..found.start()]);
-        fill_in(&template, &pattern.names, &captures, &mut replaced);
-        meter.build(replaced.len() - before)?;
+        let ahead = pattern.cost(subject.len() - found.end());
+        meter.step(1 + ahead / LOOK_AHEAD)?;
+        let kept = &subject[kept_until..found.start()];
+        meter.build(kept.len())?;
+        replaced.push_str(kept);
+        fill_in(&template, pattern, &captures, &mut replaced, meter)?;
         kept_until = found.end();
     }
     replaced.push_str(&subject[kept_until..]);
@@ -158,22 +173,34 @@ pub(crate) fn replace_all<'v>(
 /// Writes the template with its `$1`, `${name}` and `$$` filled in, by Go's
 /// rules: a name is as long as it can be, an unknown one is empty, and a `$`
 /// that begins no name stands for itself.
-fn fill_in(template: &str, names: &[Option<String>], captures: &Captures<'_>, into: &mut String) {
+fn fill_in(
+    template: &str,
+    pattern: &Pattern,
+    captures: &Captures<'_>,
+    into: &mut String,
+    meter: &mut Meter,
+) -> Result<(), Fault> {
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('$') {
+        meter.build(before.len() + 1)?;
         into.push_str(before);
         rest = after;
         if let Some(after) = rest.strip_prefix('$') {
             into.push('$');
             rest = after;
         } else if let Some((name, after)) = group_name(rest) {
-            into.push_str(group(name, names, captures));
+            let text = group(name, &pattern.names, captures);
+            meter.step(1)?;
+            meter.build(text.len())?;
+            into.push_str(text);
             rest = after;
         } else {
             into.push('$');
         }
     }
+    meter.build(rest.len())?;
     into.push_str(rest);
+    Ok(())
 }
 
 fn group_name(text: &str) -> Option<(&str, &str)> {
@@ -212,72 +239,4 @@ fn group<'t>(name: &str, names: &[Option<String>], captures: &Captures<'t>) -> &
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use crate::intercept::cel::ErrorClass::{Exhausted, NoOverload, Regex};
-    use crate::intercept::cel::Stage::{Fold, Limit};
-    use crate::intercept::cel::testing::{
-        check_failures, check_refusals, check_true, check_values,
-    };
-
-    #[test]
-    fn patterns_match_anywhere_and_by_re2() {
-        check_true(&[
-            "body.ref.matches('^refs/(heads|tags)/')",
-            "matches(body.ref, 'main$') && body.ref.matches(body.pattern)",
-            "!body.text.matches('^[a-z ]+$') && body.text.matches('(?i)HÉLLO')",
-            r"!'३'.matches('\\d') && 'a1'.matches('\\d')",
-        ]);
-        check_failures(&[
-            ("body.count.matches('3')", NoOverload),
-            ("body.ref.matches(body.ref + '[')", Regex),
-        ]);
-    }
-
-    #[test]
-    fn a_literal_pattern_that_does_not_compile_is_refused() {
-        check_refusals(&[
-            (
-                "body.no && body.ref.matches('[')",
-                Fold(Regex),
-                "missing closing ]",
-            ),
-            (r"'aa'.matches('(a)\\1')", Fold(Regex), "invalid escape"),
-            (r"'a'.matches('\\pL{1000}')", Fold(Regex), "too large"),
-        ]);
-        let many = vec!["body.ref.matches('x')"; 101].join("||");
-        check_refusals(&[(&many, Limit, "more than 100 regular expressions")]);
-    }
-
-    #[test]
-    fn templates_fill_in_groups_by_the_rules_of_go() {
-        check_values(&[
-            (
-                "body.ref.translate('^refs/(heads|tags)/', '')",
-                json!("main"),
-            ),
-            ("'ab'.translate('(a)(b)', '$2$1')", json!("ba")),
-            ("'ab'.translate('(a)(b)', '${1}x')", json!("ax")),
-            ("'ab'.translate('(a)(b)', '$1x')", json!("")),
-            ("'ab'.translate('(?P<n>a)b', '<$n>')", json!("<a>")),
-            ("'b'.translate('(?P<n>a)|(?P<n>b)', '<$n>')", json!("<b>")),
-            ("'a'.translate('a', '$$ $ ${ $9 $01')", json!("$ $ ${  ")),
-            ("'abc'.translate('', '-')", json!("-a-b-c-")),
-            ("'baaac'.translate('a*', '-')", json!("-b-c-")),
-        ]);
-        check_failures(&[
-            ("body.ref.translate('(', '')", Regex),
-            ("body.count.translate('a', 'b')", NoOverload),
-        ]);
-        check_true(&["body.yes || body.ref.translate('(', '') == ''"]);
-    }
-
-    #[test]
-    fn patterns_of_the_event_cannot_be_compiled_without_end() {
-        check_failures(&[(
-            "lists.range(1000).all(i, !body.ref.matches(string(i) + 'x'))",
-            Exhausted,
-        )]);
-    }
-}
+mod tests;

@@ -49,4 +49,31 @@ impl<'p> Input<'p> {
         *self = ahead;
         Some(taken)
     }
+
+    /// Takes what follows the brace of `{n}`, `{n,}` or `{n,m}`.
+    pub(super) fn take_count(&mut self) -> Option<(u32, Option<u32>)> {
+        let least = self.take_number()?;
+        if self.take('}') {
+            return Some((least, Some(least)));
+        }
+        if !self.take(',') {
+            return None;
+        }
+        if self.take('}') {
+            return Some((least, None));
+        }
+        let most = self.take_number()?;
+        self.take('}').then_some((least, Some(most)))
+    }
+
+    /// A number without needless zeros, as Go reads it; a huge one is just huge.
+    fn take_number(&mut self) -> Option<u32> {
+        let mut digits = String::new();
+        while let Some(digit) = self.peek().filter(char::is_ascii_digit) {
+            digits.push(digit);
+            self.next();
+        }
+        let valid = !digits.is_empty() && (digits.len() == 1 || !digits.starts_with('0'));
+        valid.then(|| digits.parse().unwrap_or(u32::MAX))
+    }
 }

@@ -32,6 +32,9 @@ pub(super) struct Translated {
     /// The name of each group, in the order of their numbers. Go lets several
     /// groups share one.
     pub(super) names: Vec<Option<String>>,
+    /// How many atoms it has once its counted repetitions are written out. A
+    /// search may look at all of them for each character.
+    pub(super) weight: usize,
 }
 
 /// Translates a pattern.
@@ -43,11 +46,13 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, Reason> {
         names: Vec::new(),
         last: None,
         widest: 1,
+        weight: 0,
     };
     translator.run()?;
     Ok(Translated {
         pattern: translator.output,
         names: translator.names,
+        weight: translator.weight,
     })
 }
 
@@ -61,16 +66,29 @@ struct Atom {
     repeats: u32,
     /// A repetition itself, which takes no further one.
     repeated: bool,
+    /// How many atoms it has inside.
+    weight: usize,
+}
+
+/// A group that is open.
+struct Group {
+    /// Where it begins in the output.
+    start: usize,
+    /// The widest repetition before it.
+    widest: u32,
+    /// The atoms before it.
+    weight: usize,
 }
 
 struct Translator<'p> {
     input: Input<'p>,
     output: String,
-    /// Each open group: where it begins, and the widest repetition before it.
-    groups: Vec<(usize, u32)>,
+    groups: Vec<Group>,
     names: Vec<Option<String>>,
     last: Option<Atom>,
     widest: u32,
+    /// The atoms of the innermost group so far.
+    weight: usize,
 }
 
 impl Translator<'_> {
@@ -108,11 +126,13 @@ impl Translator<'_> {
 
     /// Notes what was written from `start` on as the last atom.
     fn atom(&mut self, start: usize) {
+        self.weight = self.weight.saturating_add(1);
         self.last = Some(Atom {
             start,
             end: self.output.len(),
             repeats: 1,
             repeated: false,
+            weight: 1,
         });
     }
 
@@ -138,23 +158,30 @@ impl Translator<'_> {
         if self.groups.len() >= MOST_NESTING {
             return Err("expression nests too deeply");
         }
-        self.groups.push((self.output.len(), self.widest));
+        self.groups.push(Group {
+            start: self.output.len(),
+            widest: self.widest,
+            weight: self.weight,
+        });
         self.output.push_str(opening);
         self.widest = 1;
+        self.weight = 0;
         self.last = None;
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Reason> {
-        let (start, before) = self.groups.pop().ok_or("unexpected )")?;
+        let group = self.groups.pop().ok_or("unexpected )")?;
         self.output.push(')');
         self.last = Some(Atom {
-            start,
+            start: group.start,
             end: self.output.len(),
             repeats: self.widest,
             repeated: false,
+            weight: self.weight,
         });
-        self.widest = self.widest.max(before);
+        self.widest = self.widest.max(group.widest);
+        self.weight = self.weight.saturating_add(group.weight);
         Ok(())
     }
 
@@ -208,7 +235,7 @@ impl Translator<'_> {
     /// `{n}`, `{n,}` or `{n,m}`; anything else is a literal brace.
     fn counted(&mut self) -> Result<(), Reason> {
         let mut ahead = self.input.clone();
-        let Some((least, most)) = read_count(&mut ahead) else {
+        let Some((least, most)) = ahead.take_count() else {
             self.literal('{');
             return Ok(());
         };
@@ -246,11 +273,16 @@ impl Translator<'_> {
             self.output.push('?');
         }
         self.widest = self.widest.max(repeats);
+        let weight = atom
+            .weight
+            .saturating_mul(times.unwrap_or(1).max(1) as usize);
+        self.weight = self.weight.saturating_add(weight - atom.weight);
         self.last = Some(Atom {
             start: atom.start,
             end: self.output.len(),
             repeats,
             repeated: true,
+            weight,
         });
         self.output.push_str(&flags);
         Ok(())
@@ -314,32 +346,6 @@ fn without_repeats(flags: &str) -> String {
         kept.push_str(&off);
     }
     kept
-}
-
-fn read_count(input: &mut Input<'_>) -> Option<(u32, Option<u32>)> {
-    let least = read_number(input)?;
-    if input.take('}') {
-        return Some((least, Some(least)));
-    }
-    if !input.take(',') {
-        return None;
-    }
-    if input.take('}') {
-        return Some((least, None));
-    }
-    let most = read_number(input)?;
-    input.take('}').then_some((least, Some(most)))
-}
-
-/// A number without needless zeros, as Go reads it; a huge one is just huge.
-fn read_number(input: &mut Input<'_>) -> Option<u32> {
-    let mut digits = String::new();
-    while let Some(digit) = input.peek().filter(char::is_ascii_digit) {
-        digits.push(digit);
-        input.next();
-    }
-    let valid = !digits.is_empty() && (digits.len() == 1 || !digits.starts_with('0'));
-    valid.then(|| digits.parse().unwrap_or(u32::MAX))
 }
 
 /// Writes a character that stands for itself, inside and outside brackets.

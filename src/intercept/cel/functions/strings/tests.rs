@@ -90,6 +90,11 @@ fn truncate_counts_bytes_and_may_break_a_character() {
     check_true(&["'日本'.truncate(4) != '日' && '日本'.truncate(4).startsWith('日')"]);
     check_failures(&[
         ("body.ref.truncate(-1)", Internal),
+        ("body.ref.truncate(-1) == '' || true", Internal),
+        (
+            "body.list.exists(x, body.ref.truncate(-1) == '' || x > 0.0)",
+            Internal,
+        ),
         ("body.ref.truncate(body.count)", NoOverload),
     ]);
 }

@@ -105,3 +105,20 @@ fn what_go_refuses_is_refused() {
         assert!(compiled.is_none(), "{pattern}");
     }
 }
+
+#[test]
+fn counted_repetitions_weigh_what_they_repeat() {
+    for (pattern, expected) in [
+        ("", 0),
+        ("abc", 3),
+        ("a{10}b", 11),
+        ("(ab){10}c*", 21),
+        ("((a{3}b){4}|c){2,5}", 85),
+        ("[ab].{900}", 901),
+        ("(a*)(?i){3}", 3),
+        ("a{0}b", 2),
+    ] {
+        let translated = translate(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        assert_eq!(translated.weight, expected, "{pattern}");
+    }
+}
