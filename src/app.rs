@@ -20,6 +20,7 @@ use crate::act::stdout::Stdout;
 use crate::catalog::{Catalog, Loader};
 use crate::config::{Config, Sink};
 use crate::console::{Admin, Health};
+use crate::ingress::tls::Look;
 use crate::ingress::{self, Budget, Ingress, router};
 use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
@@ -27,7 +28,7 @@ use crate::journal::{Journal, Quota, Quotas};
 use crate::pipeline::Gate;
 use crate::secrets::{SecretName, SecretSet, SecretStore};
 use crate::telemetry::Metrics;
-use crate::telemetry::happening::{ClusterFailed, Happening};
+use crate::telemetry::happening::{CertificateChanged, ClusterFailed, Happening};
 use crate::worker::{self, Worker};
 
 mod client;
@@ -55,6 +56,8 @@ pub struct App {
     pub admin: SocketAddr,
     /// Where probes reach it.
     pub probe: SocketAddr,
+    /// Where API servers reach it, if they do.
+    pub webhook: Option<SocketAddr>,
     /// Where objects go.
     pub sink: String,
     config: Config,
@@ -130,6 +133,15 @@ impl App {
         let servers =
             Servers::bind(&config, router(ingress), admin, health, &shared.metrics).await?;
         let [ingress, admin, probe] = servers.addresses()?;
+        let webhook = servers.webhook_address()?;
+        for certificate in servers.certificates {
+            let metrics = Arc::clone(&shared.metrics);
+            let tell = move |look: Look| CertificateChanged(&look).emit(&metrics);
+            rest.spawn(certificate.follow(stop.rest.clone(), tell));
+        }
+        if let Some(server) = servers.webhook {
+            rest.spawn(server.run(stop.rest.clone()));
+        }
         rest.spawn(servers.admin.run(stop.rest.clone()));
         rest.spawn(servers.probe.run(stop.rest.clone()));
         let serving = spawn(servers.ingress.run(stop.ingress.clone()));
@@ -139,6 +151,7 @@ impl App {
             ingress,
             admin,
             probe,
+            webhook,
             sink,
             config,
             shared,
@@ -148,6 +161,14 @@ impl App {
             admitting,
             rest,
         })
+    }
+
+    /// How senders speak to it.
+    pub fn scheme(&self) -> &'static str {
+        match self.config.ingress.tls.cert {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// The journal, to look something up in.

@@ -295,6 +295,23 @@ impl Happening for ClusterFailed<'_> {
     }
 }
 
+/// The files of a certificate have changed.
+pub struct CertificateChanged<'a>(pub &'a crate::ingress::tls::Look);
+
+impl Happening for CertificateChanged<'_> {
+    fn emit(&self, _: &Metrics) {
+        use crate::ingress::tls::Look;
+        match self.0 {
+            Look::Replaced => info!("another certificate is in force"),
+            Look::Refused(error) => {
+                let cause = std::error::Error::source(error);
+                let cause = cause.map(ToString::to_string).unwrap_or_default();
+                warn!(%error, cause, "a new certificate cannot be used; the old one stays in force");
+            }
+        }
+    }
+}
+
 /// The journal could not be read or written.
 pub struct JournalFailed<'a> {
     /// What it was about.

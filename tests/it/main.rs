@@ -21,4 +21,5 @@ mod reload;
 mod secrecy;
 mod shipped;
 mod support;
+mod tls;
 mod trouble;
