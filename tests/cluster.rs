@@ -8,6 +8,7 @@ use crate::{Program, Test};
 mod api_server;
 mod gateway;
 mod scenarios;
+mod webhook;
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
