@@ -17,6 +17,7 @@ mod patch;
 mod quantity;
 mod read;
 pub mod review;
+mod time;
 
 mod validate;
 

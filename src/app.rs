@@ -21,6 +21,7 @@ use crate::catalog::{Catalog, Loader};
 use crate::config::{Config, Sink};
 use crate::console::{Admin, Health};
 use crate::ingress::server::Server;
+use crate::ingress::tls::{Certificate, Look};
 use crate::ingress::{self, Budget, Ingress, router};
 use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
@@ -29,7 +30,7 @@ use crate::outbound::Http;
 use crate::pipeline::Gate;
 use crate::secrets::{SecretName, SecretSet, SecretStore};
 use crate::telemetry::Metrics;
-use crate::telemetry::happening::{ClusterFailed, Happening};
+use crate::telemetry::happening::{CertificateChanged, ClusterFailed, Happening};
 use crate::worker::{self, Caller, Lifecycle, Worker};
 
 mod claim;
@@ -61,6 +62,8 @@ pub struct App {
     pub admin: SocketAddr,
     /// Where probes reach it.
     pub probe: SocketAddr,
+    /// Where API servers reach it, if they do.
+    pub webhook: Option<SocketAddr>,
     /// Where objects go.
     pub sink: String,
     config: Config,
@@ -91,6 +94,15 @@ struct Stop {
     rest: CancellationToken,
 }
 
+/// Where objects go.
+fn action(sink: Sink, client: Option<&Client>) -> Arc<dyn Action> {
+    match (sink, client) {
+        (Sink::Folder(path), _) => Arc::new(Folder::new(path)),
+        (Sink::Cluster, Some(client)) => Arc::new(Cluster::new(client.clone())),
+        (Sink::Stdout | Sink::Cluster, _) => Arc::new(Stdout),
+    }
+}
+
 impl App {
     /// Starts a gateway. When this returns, it listens.
     pub async fn start(config: Config, triggers: Triggers) -> anyhow::Result<Self> {
@@ -102,11 +114,7 @@ impl App {
             false => None,
         };
         let (shared, demands) = Shared::open(&config, from_cluster).await?;
-        let action: Arc<dyn Action> = match (sink, &client) {
-            (Sink::Folder(path), _) => Arc::new(Folder::new(path)),
-            (Sink::Cluster, Some(client)) => Arc::new(Cluster::new(client.clone())),
-            (Sink::Stdout | Sink::Cluster, _) => Arc::new(Stdout),
-        };
+        let action = action(sink, client.as_ref());
         let sink = action.describe();
         let (stop, rest) = (Stop::default(), TaskTracker::new());
         let in_cluster = client.as_ref().filter(|_| from_cluster);
@@ -134,14 +142,11 @@ impl App {
         }
         let admitting = TaskTracker::new();
         let ingress = shared.ingress(&config, &worker, &admitting);
-        let admin = Admin {
-            catalog: Arc::clone(&shared.catalog),
-            journal: Arc::clone(&shared.journal),
-        };
-        let health = Arc::clone(&shared.health);
+        let (admin, health) = (shared.admin(), Arc::clone(&shared.health));
         let routes = router(Arc::clone(&ingress));
         let servers = Servers::bind(&config, routes, admin, health, &shared.metrics).await?;
         let addresses = servers.addresses()?;
+        let webhook = servers.webhook_address()?;
         let ports = client.filter(|_| has_ports).map(|client| ListenerPorts {
             client,
             ingress,
@@ -153,8 +158,13 @@ impl App {
             beside: addresses[0],
             opened: opening,
         });
-        rest.spawn(servers.admin.run(stop.rest.clone()));
-        rest.spawn(servers.probe.run(stop.rest.clone()));
+        for certificate in servers.certificates {
+            shared.follow(certificate, &rest, &stop.rest);
+        }
+        let others = [Some(servers.admin), Some(servers.probe), servers.webhook];
+        for server in others.into_iter().flatten() {
+            rest.spawn(server.run(stop.rest.clone()));
+        }
         let serving = spawn(serve(servers.ingress, ports, stop.ingress.clone()));
         let token = stop.worker.clone();
         let working = spawn(async move { worker.run(queue, token).await });
@@ -162,6 +172,7 @@ impl App {
             ingress: addresses[0],
             admin: addresses[1],
             probe: addresses[2],
+            webhook,
             sink,
             config,
             shared,
@@ -171,6 +182,14 @@ impl App {
             admitting,
             rest,
         })
+    }
+
+    /// How senders speak to it.
+    pub fn scheme(&self) -> &'static str {
+        match self.config.ingress.tls.cert {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// The journal, to look something up in.
@@ -242,6 +261,20 @@ impl Shared {
             journal,
         };
         Ok((shared, demands))
+    }
+
+    fn admin(&self) -> Admin {
+        Admin {
+            catalog: Arc::clone(&self.catalog),
+            journal: Arc::clone(&self.journal),
+        }
+    }
+
+    /// Reads a certificate again when its files change.
+    fn follow(&self, certificate: Certificate, tasks: &TaskTracker, stop: &CancellationToken) {
+        let metrics = Arc::clone(&self.metrics);
+        let tell = move |look: Look| CertificateChanged(&look).emit(&metrics);
+        tasks.spawn(certificate.follow(stop.clone(), tell));
     }
 
     /// Publishes what becomes of deliveries as Kubernetes Events.

@@ -22,7 +22,7 @@ mod sections;
 use sections::span;
 pub use sections::{
     AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
-    ProbeConfig,
+    ProbeConfig, TlsConfig, WebhookConfig,
 };
 
 /// Where settings are read from when nobody names a file.
@@ -48,6 +48,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The port for probes and metrics.
     pub probe: ProbeConfig,
+    /// The port for API servers, where there is one.
+    pub webhook: WebhookConfig,
     /// The folder that holds what must survive a restart.
     pub data: PathBuf,
     /// `sqlite:PATH`; the file `journal.db` in the data folder where it is
@@ -81,6 +83,7 @@ impl Default for Config {
             ingress: IngressConfig::default(),
             admin: AdminConfig::default(),
             probe: ProbeConfig::default(),
+            webhook: WebhookConfig::default(),
             data: ".tripline".into(),
             journal: String::new(),
             sink: String::new(),
@@ -176,6 +179,21 @@ impl Config {
         }
         if self.limits.connections == 0 {
             return invalid("limits.connections", "must be at least 1");
+        }
+        for (key, tls) in [
+            ("ingress.tls", &self.ingress.tls),
+            ("webhook.tls", &self.webhook.tls),
+        ] {
+            if let Err(missing) = tls.files() {
+                let message = format!("has no `{missing}`; a certificate needs its key");
+                return invalid(key, &message);
+            }
+        }
+        if self.webhook.listen.is_some() && self.webhook.tls.cert.is_none() {
+            return invalid(
+                "webhook.listen",
+                "API servers speak TLS alone; it needs webhook.tls.cert and webhook.tls.key",
+            );
         }
         if let Err(message) = telemetry::parse_level(&self.log.level).map(drop) {
             return invalid("log.level", &message);

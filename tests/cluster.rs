@@ -20,6 +20,7 @@ mod roll_back;
 mod scenarios;
 mod services;
 mod stand_in;
+mod webhook;
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {

@@ -68,16 +68,9 @@ fn time(given: &Value) -> Result<Option<Value>, Misfit> {
     if given.is_null() {
         return Ok(None);
     }
-    let text = text(given)?;
-    match text.parse::<jiff::Timestamp>() {
-        Ok(_) if text.as_bytes().get(10) == Some(&b'T') => Ok(Some(text.into())),
-        _ => {
-            const LAYOUT: &str = "2006-01-02T15:04:05Z07:00";
-            let shown = quote(text);
-            let message =
-                format!("parsing time {shown} as \"{LAYOUT}\": cannot parse {shown} as \"2006\"");
-            Err(Misfit::Other(message))
-        }
+    match super::time::canonical(text(given)?) {
+        Ok(time) => Ok(Some(time.into())),
+        Err(message) => Err(Misfit::Other(message)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The three ports.
+//! The ports.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,11 +7,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustls::ServerConfig;
 
-use crate::config::Config;
+use crate::config::{Config, TlsConfig};
 use crate::console::{Admin, Guard, Health, admin_router, probe_router};
 use crate::ingress::limits::{CONSOLE_CONNECTIONS, Limits, OTHER_FILES};
 use crate::ingress::server::{Connections, Server};
+use crate::ingress::tls::Certificate;
+use crate::ingress::webhook_router;
 use crate::model::secret::SecretValue;
 use crate::telemetry::Metrics;
 use crate::telemetry::happening::{ConnectionsCapped, Happening};
@@ -25,6 +28,9 @@ pub(super) struct Servers {
     pub connections: Connections,
     /// The bounds of both.
     pub limits: Limits,
+    pub webhook: Option<Server>,
+    /// What their certificates are read from.
+    pub certificates: Vec<Certificate>,
 }
 
 impl Servers {
@@ -50,6 +56,17 @@ impl Servers {
             ..limits
         };
         let connections = Connections::new(limits.connections);
+        let mut certificates = Vec::new();
+        let webhook = match &config.webhook.listen {
+            None => None,
+            Some(address) => {
+                let tls = certified("webhook.tls", &config.webhook.tls, &mut certificates)?;
+                let router = webhook_router(limits);
+                let server = Server::bind(address, "--webhook", router, console).await?;
+                Some(server.secured(tls))
+            }
+        };
+        let tls = certified("ingress.tls", &config.ingress.tls, &mut certificates)?;
         let token = config.admin.token_file.as_deref().map(read_token);
         let admin = admin_router(Arc::new(admin), Guard::new(token.transpose()?));
         let probe = probe_router(health);
@@ -57,11 +74,14 @@ impl Servers {
             ingress: Server::bind(&config.ingress.listen, "--listen", ingress, limits)
                 .await?
                 .counted(Arc::clone(metrics))
-                .among(connections.clone()),
+                .among(connections.clone())
+                .secured(tls),
             admin: Server::bind(&config.admin.listen, "--admin", admin, console).await?,
             probe: Server::bind(&config.probe.listen, "--probe", probe, console).await?,
             connections,
             limits,
+            webhook,
+            certificates,
         })
     }
 
@@ -73,6 +93,29 @@ impl Servers {
             self.probe.address()?,
         ])
     }
+
+    /// The address of the webhook, where there is one.
+    pub(super) fn webhook_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.webhook.as_ref().map(Server::address).transpose()
+    }
+}
+
+/// How to speak TLS, where there is a certificate; it joins those that are
+/// followed.
+fn certified(
+    key: &str,
+    tls: &TlsConfig,
+    certificates: &mut Vec<Certificate>,
+) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    let Ok(Some((cert, private))) = tls.files() else {
+        return Ok(None);
+    };
+    let certificate = Certificate::load(cert, private).with_context(|| key.to_owned())?;
+    let config = certificate
+        .server_config()
+        .with_context(|| key.to_owned())?;
+    certificates.push(certificate);
+    Ok(Some(config))
 }
 
 /// How many files may be open: as many as the system lets this process ask for.

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Triggers};
 use crate::catalog::cluster::Claim;
-use crate::config::Config;
+use crate::config::{Config, TlsConfig};
 use crate::telemetry;
 
 use super::{USAGE, fail, say};
@@ -51,6 +51,21 @@ pub(super) struct GatewayArgs {
     /// Address for probes and metrics [default: 127.0.0.1:9001]
     #[arg(long, value_name = "ADDRESS")]
     probe: Option<String>,
+    /// Certificate for senders, in PEM; they speak TLS then
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Address for API servers that ask whether objects may be stored
+    #[arg(long, value_name = "ADDRESS")]
+    webhook: Option<String>,
+    /// Certificate for API servers, in PEM
+    #[arg(long, value_name = "FILE", requires = "webhook_key")]
+    webhook_cert: Option<PathBuf>,
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "webhook_cert")]
+    webhook_key: Option<PathBuf>,
     /// Folder that holds what must survive a restart [default: .tripline]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -92,6 +107,19 @@ impl GatewayArgs {
         set(&mut config.sink, self.sink);
         set(&mut config.journal, self.journal);
         set(&mut config.log.level, self.log_level);
+        if self.tls_cert.is_some() {
+            config.ingress.tls = TlsConfig {
+                cert: self.tls_cert,
+                key: self.tls_key,
+            };
+        }
+        if self.webhook_cert.is_some() {
+            config.webhook.tls = TlsConfig {
+                cert: self.webhook_cert,
+                key: self.webhook_key,
+            };
+        }
+        config.webhook.listen = self.webhook.or(config.webhook.listen);
         if let Some(data) = self.data {
             config.data = data;
         }
@@ -111,8 +139,15 @@ pub(super) fn serve(args: ServeArgs) -> ExitCode {
         let signals = Signals::new()?;
         let app = App::start(config, triggers).await?;
         say(&format!(
-            "listening on http://{} for senders, http://{} for people, http://{} for probes; objects become {}",
-            app.ingress, app.admin, app.probe, app.sink
+            "listening on {}://{} for senders, http://{} for people, http://{} for probes{}; objects become {}",
+            app.scheme(),
+            app.ingress,
+            app.admin,
+            app.probe,
+            app.webhook
+                .map(|address| format!(", https://{address} for API servers"))
+                .unwrap_or_default(),
+            app.sink
         ));
         until_stopped(app, signals).await
     })

@@ -89,6 +89,10 @@ pub(super) fn quickstart(args: QuickstartArgs) -> ExitCode {
 fn configured(args: GatewayArgs) -> Result<Config> {
     let chosen = args.names_log_level();
     let mut config = args.config()?;
+    ensure!(
+        config.ingress.tls.cert.is_none(),
+        "quickstart sends to itself in the clear; leave out --tls-cert and ingress.tls"
+    );
     // Its triggers are in the binary.
     config.triggers.clear();
     config.check()?;

@@ -1,7 +1,7 @@
 //! The settings by section, with their defaults.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -20,6 +20,28 @@ use super::ConfigError;
 pub struct IngressConfig {
     /// Address.
     pub listen: String,
+    /// Its certificate; in the clear without one.
+    pub tls: TlsConfig,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// File of the certificate, and of those that vouch for it, in PEM.
+    pub cert: Option<PathBuf>,
+    /// File of its private key, in PEM.
+    pub key: Option<PathBuf>,
+}
+
+/// The port for API servers that ask whether objects may be stored.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct WebhookConfig {
+    /// Address; none, and there is no such port.
+    pub listen: Option<String>,
+    /// Its certificate. API servers speak TLS alone.
+    pub tls: TlsConfig,
 }
 
 /// The port for people.
@@ -141,8 +163,9 @@ pub struct LimitsConfig {
     pub(super) in_flight: ByteSize,
     pub(super) head: ByteSize,
     pub(super) headers: usize,
+    /// How long a head may take, and a handshake.
     #[serde(deserialize_with = "span")]
-    pub(super) head_time: Duration,
+    pub head_time: Duration,
     #[serde(deserialize_with = "span")]
     pub(super) body_time: Duration,
     #[serde(deserialize_with = "span")]
@@ -183,10 +206,23 @@ pub struct LogConfig {
     pub level: String,
 }
 
+impl TlsConfig {
+    /// Both files, or neither; else the one that is missing.
+    pub fn files(&self) -> Result<Option<(&Path, &Path)>, &'static str> {
+        match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Ok(Some((cert, key))),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err("key"),
+            (None, Some(_)) => Err("cert"),
+        }
+    }
+}
+
 impl Default for IngressConfig {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".into(),
+            tls: TlsConfig::default(),
         }
     }
 }

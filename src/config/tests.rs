@@ -83,6 +83,8 @@ fn settings_that_make_no_sense_are_refused() {
             "kube: {endpoints: [192.0.2.1], ports: 8000-8100}",
             "kube.ports",
         ),
+        ("ingress: {tls: {cert: c.pem}}", "ingress.tls"),
+        ("webhook: {listen: '0.0.0.0:8443'}", "webhook.listen"),
     ] {
         let error = load(text).unwrap().check().unwrap_err().to_string();
         assert!(error.contains(key), "{text}: {error}");

@@ -58,8 +58,18 @@ impl Limits {
 pub const CONSOLE_CONNECTIONS: usize = 64;
 
 /// File descriptors that are left for everything but connections to the
-/// ingress: the journal, what is watched and written, the other two ports.
-pub const OTHER_FILES: usize = 192;
+/// ingress: the journal, what is watched and written, the other three ports.
+pub const OTHER_FILES: usize = 256;
+
+/// Largest question of an API server, in bytes: an object as it is and as it
+/// was, each as large as may be stored.
+pub(super) const REVIEW_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of such questions that may be in memory at once.
+pub(super) const REVIEWS_IN_FLIGHT: usize = 8 * REVIEW_BYTES;
+
+/// Memory that one may take up when it is parsed, in bytes.
+pub(super) const REVIEW_MEMORY: usize = 8 * REVIEW_BYTES;
 
 /// Bytes of a refused body that are still read, so that its sender gets to
 /// hear why: who closes while the other side writes cuts his own answer off.

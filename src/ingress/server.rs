@@ -8,12 +8,14 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
@@ -32,6 +34,7 @@ pub struct Server {
     limits: Limits,
     metrics: Option<Arc<Metrics>>,
     connections: Connections,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 /// How many connections there may be, of one server or of several together.
@@ -66,7 +69,15 @@ impl Server {
             connections: Connections::new(limits.connections),
             limits,
             metrics: None,
+            tls: None,
         })
+    }
+
+    /// Speaks TLS.
+    #[must_use]
+    pub fn secured(mut self, tls: Option<Arc<ServerConfig>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Counts its connections.
@@ -112,12 +123,19 @@ impl Server {
             let mut stream = TimeoutStream::new(stream);
             // Who does not read his answer must not keep his connection.
             stream.set_write_timeout(Some(self.limits.total_time));
-            let connection = plaintext(Box::pin(stream), self.router.clone(), &self.limits);
-            let watched = graceful.watch(connection);
+            let connection = Connection {
+                router: self.router.clone(),
+                limits: self.limits,
+                watcher: graceful.watcher(),
+            };
             let open = Open::new(self.metrics.clone());
+            let tls = self.tls.clone();
+            let stop = stop.clone();
             spawn(async move {
-                // A peer that breaks off is no news.
-                let _ = watched.await;
+                match tls {
+                    None => connection.serve(Box::pin(stream)).await,
+                    Some(tls) => connection.serve_tls(Box::pin(stream), tls, &stop).await,
+                }
                 drop((slot, open));
             });
         }
@@ -146,22 +164,45 @@ impl Drop for Open {
     }
 }
 
-/// HTTP/1.1 in the clear. The builder that guesses the protocol has no timeout
-/// while it guesses; a TLS port would choose its builder from ALPN here.
-fn plaintext<S>(
-    stream: S,
+/// A connection that has been accepted.
+struct Connection {
     router: Router,
-    limits: &Limits,
-) -> http1::Connection<TokioIo<S>, TowerToHyperService<Router>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
-        .max_headers(limits.headers)
-        .max_buf_size(limits.head)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+    limits: Limits,
+    watcher: Watcher,
+}
+
+impl Connection {
+    /// HTTP/1.1 over a stream. The builder that guesses the protocol has no
+    /// timeout while it guesses, and TLS offers nothing else.
+    async fn serve<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head_time)
+            .max_headers(self.limits.headers)
+            .max_buf_size(self.limits.head)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router));
+        // A peer that breaks off is no news.
+        let _ = self.watcher.watch(connection).await;
+    }
+
+    /// The same after a handshake, which may take as long as a head. Who fails
+    /// at it may be anybody, and is told by TLS.
+    async fn serve_tls<S>(self, stream: S, tls: Arc<ServerConfig>, stop: &CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = tokio::time::timeout(self.limits.head_time, handshake) => accepted,
+        };
+        if let Ok(Ok(stream)) = accepted {
+            self.serve(Box::new(stream)).await;
+        }
+    }
 }
 
 #[expect(

@@ -9,6 +9,10 @@ use crate::model::verdict::{DeliveryState, Reason, Verdict};
 
 use super::metrics::{Ended, Judged, Metrics, Outcome, Status};
 
+mod around;
+
+pub use around::{CertificateChanged, ClusterFailed, LifecycleLost, PortFailed};
+
 /// Something that whoever runs the gateway may want to know.
 pub trait Happening {
     /// Writes the line and counts.
@@ -275,65 +279,6 @@ impl Happening for ConfigFailed<'_> {
     fn emit(&self, metrics: &Metrics) {
         metrics.reloads.get_or_create(&Outcome::of("failed")).inc();
         error!("{}; what was in force stays in force", self.message);
-    }
-}
-
-/// A CloudEvent about an event could not be sent.
-pub struct LifecycleLost<'a> {
-    /// Where it was to go.
-    pub uri: &'a str,
-    /// Why not.
-    pub error: &'a str,
-}
-
-impl Happening for LifecycleLost<'_> {
-    fn emit(&self, metrics: &Metrics) {
-        metrics.lines.write(|| {
-            warn!(
-                uri = self.uri,
-                error = self.error,
-                "a CloudEvent about an event was not sent"
-            )
-        });
-    }
-}
-
-/// The API server did not do what it was asked.
-pub struct ClusterFailed<'a> {
-    /// What it was about.
-    pub what: &'a str,
-    /// What came of it.
-    pub error: &'a str,
-}
-
-impl Happening for ClusterFailed<'_> {
-    fn emit(&self, metrics: &Metrics) {
-        metrics.api_errors.inc();
-        metrics.lines.write(|| {
-            warn!(
-                what = self.what,
-                error = self.error,
-                "the API server failed"
-            )
-        });
-    }
-}
-
-/// The port of a listener could not be opened.
-pub struct PortFailed<'a> {
-    /// The listener.
-    pub listener: &'a ListenerId,
-    /// Why.
-    pub error: &'a crate::ingress::server::BindError,
-}
-
-impl Happening for PortFailed<'_> {
-    fn emit(&self, metrics: &Metrics) {
-        let (listener, error) = (self.listener, self.error);
-        let cause = std::error::Error::source(error).map(ToString::to_string);
-        metrics.lines.write(|| {
-            warn!(%listener, %error, cause, "the port of a listener cannot be opened");
-        });
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) const SECRET: &str = "a secret of the cluster suite";
 pub(crate) struct Gateway {
     child: Child,
     ingress: SocketAddr,
+    webhook: Option<SocketAddr>,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
@@ -64,7 +65,7 @@ impl Gateway {
         let mut child = command.spawn()?;
         let stderr = child.stderr.take().ok_or("no standard error")?;
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let (mut ingress, mut probe) = (None, None);
+        let (mut ingress, mut probe, mut webhook) = (None, None, None);
         let mut printed = BufReader::new(stderr).lines();
         while ingress.is_none() {
             let line = printed
@@ -77,6 +78,8 @@ impl Gateway {
                 .collect();
             if let [first, _, third] = addresses[..] {
                 (ingress, probe) = (Some(first), Some(third));
+                let after = line.split("https://").nth(1);
+                webhook = after.and_then(|rest| rest.split(' ').next()?.parse().ok());
             }
         }
         let into = Arc::clone(&lines);
@@ -89,12 +92,18 @@ impl Gateway {
         let gateway = Self {
             child,
             ingress: ingress.ok_or("no ingress")?,
+            webhook,
             lines,
         };
         wait_until("the gateway is ready", || {
             Ok(exchange(probe, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")?.0 == 200)
         })?;
         Ok(gateway)
+    }
+
+    /// Where it answers API servers.
+    pub(crate) fn webhook(&self) -> Option<SocketAddr> {
+        self.webhook
     }
 
     /// Posts a signed push with a mark in its body.

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, server};
 use super::gateway::{Gateway, SECRET, wait_until};
+use super::webhook;
 
 /// A test.
 pub(crate) type Scenario = fn() -> Result<(), Failed>;
 
 /// Name and function of each test.
-pub(crate) const ALL: [(&str, Scenario); 11] = [
+pub(crate) const ALL: [(&str, Scenario); 12] = [
     (
         "cluster::a_signed_push_becomes_one_pipeline_run_of_the_triggers_account",
         push_becomes_run,
@@ -49,6 +50,10 @@ pub(crate) const ALL: [(&str, Scenario); 11] = [
     (
         "cluster::what_deploys_is_what_the_api_server_takes",
         what_deploys,
+    ),
+    (
+        "cluster::an_api_server_is_told_what_to_refuse_and_what_to_fill_in",
+        webhook::admission,
     ),
     ("cluster::five_thousand_objects_are_loaded", many_objects),
 ];
@@ -233,6 +238,7 @@ fn what_deploys() -> Result<(), Failed> {
     for (folder, more) in [
         ("deploy/crds", &[][..]),
         ("deploy/base", &[]),
+        ("deploy/webhook", &[]),
         ("deploy/namespace", &["-n", "dry"]),
     ] {
         let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));

@@ -26,6 +26,7 @@ mod reload;
 mod secrecy;
 mod shipped;
 mod support;
+mod tls;
 mod trouble;
 
 /// The code that compares recorded cases.

@@ -109,6 +109,11 @@ impl Gateway {
 }
 
 async fn start_in(folder: &Path, set: impl FnOnce(&mut Config)) -> App {
+    try_start(folder, set).await.expect("the gateway starts")
+}
+
+/// Starts a gateway in a folder, or says why not.
+pub(crate) async fn try_start(folder: &Path, set: impl FnOnce(&mut Config)) -> anyhow::Result<App> {
     let mut config = Config::default();
     config.ingress.listen = "127.0.0.1:0".into();
     config.admin.listen = "127.0.0.1:0".into();
@@ -118,9 +123,7 @@ async fn start_in(folder: &Path, set: impl FnOnce(&mut Config)) -> App {
     config.drain.delay = Duration::ZERO;
     set(&mut config);
     let triggers = Triggers::Paths(vec![folder.join("triggers")]);
-    App::start(config, triggers)
-        .await
-        .expect("the gateway starts")
+    App::start(config, triggers).await
 }
 
 /// A response as it came over the wire.
@@ -145,7 +148,7 @@ impl Response {
             .to_owned()
     }
 
-    fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head
@@ -181,7 +184,7 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// Reads until the response is whole or the connection is closed.
-pub(crate) fn read_response(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn read_response(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     while !is_whole(&bytes) {
