@@ -118,7 +118,9 @@ impl Keeper {
         let is_old = change::recorded_port(&service) == Some(port) && memory.has_port.is_none();
         let since = match memory.has_port {
             Some((known, since)) if known == port => since,
-            _ if is_old && !change::has_selector(&service) => now - OPENED_WITHIN,
+            _ if is_old && !change::has_selector(&service) => {
+                now.checked_sub(OPENED_WITHIN).unwrap_or(now)
+            }
             _ => now,
         };
         memory.has_port = Some((port, since));
