@@ -68,7 +68,7 @@ impl ListenerPorts {
 
     async fn follow(
         &self,
-        told: impl Stream<Item = watcher::Result<Ports>>,
+        told: impl Stream<Item = watcher::Result<Option<Ports>>>,
         open: &mut HashMap<u16, Open>,
     ) {
         let mut told = std::pin::pin!(told);
@@ -78,7 +78,9 @@ impl ListenerPorts {
         loop {
             tokio::select! {
                 recorded = told.next() => match recorded {
-                    Some(Ok(recorded)) => ports = Some(recorded),
+                    Some(Ok(Some(recorded))) => ports = Some(recorded),
+                    // Somebody has deleted it: it will be written anew.
+                    Some(Ok(None)) => drop(ports.get_or_insert_default()),
                     Some(Err(error)) => self.failed(&error),
                     None => return,
                 },

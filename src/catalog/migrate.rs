@@ -5,7 +5,7 @@
 //! compiler's own diagnostics say what does not work; [`rules`] say what works
 //! differently.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -206,13 +206,18 @@ fn report(items: Vec<Item>, diagnostics: &[Diagnostic]) -> Report {
     }
     for (index, item) in items.into_iter().enumerate() {
         let mut why = of_items.remove(&index).unwrap_or_default();
-        let findings = rules::of(&item.kind, &item.name, &item.namespace, &item.value);
-        why.extend(findings.into_iter().map(|finding| Why {
-            verdict: finding.verdict,
-            place: place(&item.origin.error(&finding.pointer, "")),
-            text: finding.text,
-            as_in_tekton: finding.as_in_tekton,
-        }));
+        let mut said = BTreeSet::new();
+        for finding in rules::of(&item.kind, &item.name, &item.namespace, &item.value) {
+            // What holds for many triggers of a listener is said once.
+            if said.insert(finding.text.clone()) {
+                why.push(Why {
+                    verdict: finding.verdict,
+                    place: place(&item.origin.error(&finding.pointer, "")),
+                    text: finding.text,
+                    as_in_tekton: finding.as_in_tekton,
+                });
+            }
+        }
         why.sort_by_key(|one| std::cmp::Reverse(one.verdict));
         let verdicts = why.iter().map(|one| one.verdict);
         report.objects.push(Row {

@@ -195,6 +195,16 @@ fn own_port() -> Result<(), Failed> {
         "open as soon as it is ready"
     );
     ensure!(led(server, "svc")? == port, "another port after a restart");
+    // What somebody deletes is written anew, and nobody notices.
+    let ports = ["configmap", "tripline-ports", "-n", "tripline"];
+    server.kubectl(&[&["delete"][..], &ports].concat(), "")?;
+    for mark in ["e", "f", "g"] {
+        ensure!(post_to(port, "/", mark)?.0 == 202, "closed");
+    }
+    wait_until("the ports are written down again", || {
+        let map = get(server, "configmap", "tripline", "tripline-ports")?;
+        Ok(map["data"][port.to_string()] == "svc/hook")
+    })?;
     unclaim(server, "svc")?;
     wait_until("the Service is taken away", || {
         Ok(service(server, "svc")?.is_null())
@@ -202,7 +212,7 @@ fn own_port() -> Result<(), Failed> {
     wait_until("its slices too", || Ok(slices(server, "svc")?.is_empty()))?;
     wait_until(
         "its port is closed",
-        || Ok(post_to(port, "/", "e").is_err()),
+        || Ok(post_to(port, "/", "h").is_err()),
     )?;
     claim(server, "svc")?;
     ensure!(

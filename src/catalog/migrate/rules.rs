@@ -7,7 +7,7 @@ use crate::catalog::services::{is_tls, tekton_name};
 use crate::verify::registry;
 
 use super::Verdict;
-use super::interceptors;
+use super::interceptors::{self, Wishes};
 
 /// Something that works differently.
 pub(super) struct Finding {
@@ -52,7 +52,7 @@ pub(super) fn of(kind: &str, name: &str, namespace: &str, object: &Value) -> Vec
     let mut found = Vec::new();
     match kind {
         "EventListener" => listener(name, namespace, object, &mut found),
-        "Trigger" => trigger(&object["spec"], "/spec", &mut found),
+        "Trigger" => trigger(&object["spec"], "/spec", Wishes::of(object), &mut found),
         "TriggerBinding" | "ClusterTriggerBinding" => {
             bindings(&object["spec"]["params"], "/spec/params", &mut found);
         }
@@ -82,29 +82,7 @@ fn listener(name: &str, namespace: &str, object: &Value, found: &mut Vec<Finding
             ),
         ));
     }
-    let resource = &spec["resources"]["kubernetesResource"];
-    if is_tls(resource) {
-        found.push(Finding::attention(
-            "/spec/resources/kubernetesResource",
-            "TLS_CERT and TLS_KEY: its senders speak TLS to the Service, which the gateway does not; end TLS in an \
-             Ingress, or leave this listener to Tekton",
-        ));
-    } else if !resource["spec"].is_null() || !resource["replicas"].is_null() {
-        found.push(Finding::note(
-            "/spec/resources/kubernetesResource",
-            "what it says of pods has no effect, the service account apart: there are none of its own",
-        ));
-    }
-    if !spec["resources"]["customResource"].is_null() {
-        found.push(Finding::attention(
-            "/spec/resources/customResource",
-            format!(
-                "a resource of its own kind is not made; the Service {} that belongs to it is left alone: lead its senders to \
-                 /{namespace}/{name} of the gateway",
-                service_name(name)
-            ),
-        ));
-    }
+    resources(name, namespace, &spec["resources"], found);
     if spec["cloudEventURI"]
         .as_str()
         .is_some_and(|uri| !uri.is_empty())
@@ -130,15 +108,52 @@ fn listener(name: &str, namespace: &str, object: &Value, found: &mut Vec<Finding
             ),
         ));
     }
+    let wishes = Wishes::of(object);
     let triggers = spec["triggers"].as_array();
     for (index, one) in triggers.into_iter().flatten().enumerate() {
-        trigger(one, &format!("/spec/triggers/{index}"), found);
+        trigger(one, &format!("/spec/triggers/{index}"), wishes, found);
+    }
+    let groups = spec["triggerGroups"].as_array();
+    for (index, group) in groups.into_iter().flatten().enumerate() {
+        interceptors::of(
+            group,
+            &format!("/spec/triggerGroups/{index}"),
+            wishes,
+            found,
+        );
+    }
+}
+
+/// What a listener says of its pods and its Service.
+fn resources(name: &str, namespace: &str, resources: &Value, found: &mut Vec<Finding>) {
+    let resource = &resources["kubernetesResource"];
+    if is_tls(resource) {
+        found.push(Finding::attention(
+            "/spec/resources/kubernetesResource",
+            "TLS_CERT and TLS_KEY: its senders speak TLS to the Service, which the gateway does not; end TLS in an \
+             Ingress, or leave this listener to Tekton",
+        ));
+    } else if !resource["spec"].is_null() || !resource["replicas"].is_null() {
+        found.push(Finding::note(
+            "/spec/resources/kubernetesResource",
+            "what it says of pods has no effect, the service account apart: there are none of its own",
+        ));
+    }
+    if !resources["customResource"].is_null() {
+        found.push(Finding::attention(
+            "/spec/resources/customResource",
+            format!(
+                "a resource of its own kind is not made; the Service {} that belongs to it is left alone: lead its senders to \
+                 /{namespace}/{name} of the gateway",
+                service_name(name)
+            ),
+        ));
     }
 }
 
 /// A trigger, in place or as an object.
-fn trigger(spec: &Value, at: &str, found: &mut Vec<Finding>) {
-    interceptors::of(spec, at, found);
+fn trigger(spec: &Value, at: &str, wishes: Wishes, found: &mut Vec<Finding>) {
+    interceptors::of(spec, at, wishes, found);
     bindings(&spec["bindings"], &format!("{at}/bindings"), found);
     if !spec["template"]["spec"].is_null() {
         template(

@@ -180,3 +180,47 @@ fn interceptors_of_older_versions_are_understood() {
     let why = &report.objects[0].why;
     assert!(why.iter().any(|one| one.text.contains("401")), "{why:?}");
 }
+
+#[test]
+fn what_annotations_ask_for_already_is_not_said_again() {
+    let spec = format!(
+        "  triggers:\n  - name: t\n    interceptors:\n    - ref: {{name: github}}\n      params: [{{name: secretRef, value: {{secretName: s, secretKey: k}}}}]\n{TEMPLATE}"
+    );
+    let annotations =
+        "annotations: {tripline.dev/responses: tekton, tripline.dev/redelivery: rerun}, name: hook";
+    let text = listener(&spec).replace("name: hook", annotations);
+    let report = report(&text);
+    let why = &report.objects[0].why;
+    assert!(why.iter().all(|one| one.as_in_tekton.is_none()), "{why:?}");
+}
+
+#[test]
+fn interceptors_of_groups_and_elsewhere_are_looked_at() {
+    let text = listener(
+        "  triggerGroups:\n  - name: g\n    interceptors:\n    - webhook: {url: http://x.ci.svc/}\n    triggerSelector: {labelSelector: {matchLabels: {a: b}}}\n",
+    );
+    let report = report(&text);
+    let why = report.objects[0]
+        .why
+        .iter()
+        .find(|one| one.text.contains("asked again"));
+    assert_eq!(why.unwrap().place.as_deref(), Some("t.yaml:8:7"));
+    let both = "[{name: addChangedFiles, value: {enabled: true}}, {name: githubOwners, value: {enabled: true, checkType: none}}]";
+    let text = listener(&format!(
+        "  triggers:\n  - name: t\n    interceptors:\n    - ref: {{name: github}}\n      params: {both}\n{TEMPLATE}"
+    ));
+    let why = why_of(&text);
+    assert!(
+        why.iter().any(|one| one.contains("beside addChangedFiles")),
+        "{why:?}"
+    );
+}
+
+fn why_of(text: &str) -> Vec<String> {
+    let report = report(text);
+    report
+        .objects
+        .iter()
+        .flat_map(|row| row.why.iter().map(|one| one.text.clone()))
+        .collect()
+}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -17,7 +18,7 @@ use crate::model::ids::ListenerId;
 use super::addresses::{self, Addresses, Source};
 use super::name::service_name;
 use super::ports::{Ports, Range};
-use super::records::Records;
+use super::records::{self, Records};
 use super::wanted::Wanted;
 use super::watch::{Sight, Watches};
 use super::{ServiceState, change};
@@ -33,6 +34,12 @@ const QUIET: Duration = Duration::from_millis(50);
 
 /// How long after a failure it is tried again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// And after the API server has refused it.
+const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+
+/// The reason of a condition where that is so.
+const FORBIDDEN: &str = "Forbidden";
 
 /// How often everything is looked at without a reason.
 const RESYNC: Duration = Duration::from_secs(300);
@@ -109,6 +116,8 @@ impl Keeper {
     /// Does it until `stop`. What it has made stays.
     pub async fn run(mut self, stop: CancellationToken) {
         let changed = Arc::clone(&self.watches.changed);
+        let recorded = records::watch(self.client.clone());
+        let mut recorded = std::pin::pin!(recorded);
         loop {
             self.next = Instant::now() + RESYNC;
             tokio::select! {
@@ -127,6 +136,12 @@ impl Keeper {
                 told = self.wanted.changed() => if told.is_err() { return },
                 () = addresses_changed => {}
                 () = changed.notified() => {}
+                Some(Ok(recorded)) = recorded.next() => {
+                    // Not as it was written: it is read again.
+                    if recorded != self.ports {
+                        self.ports = None;
+                    }
+                }
                 () = next => {}
             }
             tokio::time::sleep(QUIET).await;
@@ -162,11 +177,17 @@ impl Keeper {
                 Ok(None) => {}
                 Err(error) => {
                     let state = self.failure(&one.id, &error);
-                    match state.reason {
-                        "Forbidden" => drop(states.insert(one.id.clone(), state)),
-                        // It may have been led here all the same.
-                        _ => drop(states.entry(one.id.clone()).or_insert(state)),
+                    if state.reason == FORBIDDEN {
+                        self.again_in(AFTER_REFUSAL);
+                        if states.get(&one.id) != Some(&state) {
+                            (self.failed)("keeping a Service", &state.message);
+                        }
+                        states.insert(one.id.clone(), state);
+                        continue;
                     }
+                    self.report(&format!("keeping the Service of {}", one.id), &error);
+                    // It may have been led here all the same.
+                    states.entry(one.id.clone()).or_insert(state);
                 }
             }
         }

@@ -64,11 +64,12 @@ impl Records {
     }
 }
 
-/// Tells of what is written, at once and whenever it changes.
-pub fn watch(client: Client) -> impl Stream<Item = watcher::Result<Ports>> {
+/// Tells of what is written, at once and whenever it changes; nothing where
+/// there is no such ConfigMap.
+pub fn watch(client: Client) -> impl Stream<Item = watcher::Result<Option<Ports>>> {
     let api: Api<ConfigMap> = Api::default_namespaced(client);
     let told = watcher::watch_object(api, NAME).backoff(after_failure());
-    told.map(|told| told.map(|map| map.as_ref().map(ports).unwrap_or_default()))
+    told.map(|told| told.map(|map| map.as_ref().map(ports)))
 }
 
 /// What is no port or no listener is passed over.

@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::model::ids::ListenerId;
 
 use super::memory::Done;
-use super::{Addresses, Keeper, RESYNC, ServiceState, Sight, Wanted, change, service_name};
+use super::{
+    Addresses, FORBIDDEN, Keeper, RESYNC, ServiceState, Sight, Wanted, change, service_name,
+};
 use crate::catalog::services::change::Whose;
 use crate::catalog::services::slices;
 
@@ -116,7 +118,9 @@ impl Keeper {
         let is_old = change::recorded_port(&service) == Some(port) && memory.has_port.is_none();
         let since = match memory.has_port {
             Some((known, since)) if known == port => since,
-            _ if is_old && !change::has_selector(&service) => now - OPENED_WITHIN,
+            _ if is_old && !change::has_selector(&service) => {
+                now.checked_sub(OPENED_WITHIN).unwrap_or(now)
+            }
             _ => now,
         };
         memory.has_port = Some((port, since));
@@ -249,19 +253,18 @@ impl Keeper {
              right",
             id.namespace
         );
-        self.apart(id, "Forbidden", message)
+        self.apart(id, FORBIDDEN, message)
     }
 
     /// How it stands where the API server would not do something.
-    pub(super) fn failure(&mut self, id: &ListenerId, error: &kube::Error) -> ServiceState {
-        self.report(&format!("keeping the Service of {id}"), error);
+    pub(super) fn failure(&self, id: &ListenerId, error: &kube::Error) -> ServiceState {
         let message = format!(
             "Service {}/{}: {error}",
             id.namespace,
             service_name(&id.name)
         );
         match error {
-            kube::Error::Api(status) if status.code == 403 => self.apart(id, "Forbidden", message),
+            kube::Error::Api(status) if status.code == 403 => self.apart(id, FORBIDDEN, message),
             _ => self.apart(id, "Failed", message),
         }
     }
