@@ -100,6 +100,7 @@ fn what_go_refuses_is_refused() {
         r"\p{Old_Italic}",
         "(?i)*",
         "a*(?:)**",
+        "a(?i)*??",
         r"\p",
     ] {
         let compiled = translate(pattern)
