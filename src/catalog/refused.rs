@@ -1,13 +1,17 @@
 //! Objects that Tripline can read and that upstream's admission would refuse.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::admission::{self, Mistake, Stage, Verdict};
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity};
 use super::objects::{ObjectKey, Objects, Origin};
+
+/// What upstream says of a parameter that a template does not declare.
+const UNDECLARED: &str = "undeclared param";
 
 /// Why one would be refused.
 #[derive(Clone, Debug)]
@@ -37,16 +41,19 @@ impl Refused {
 
     /// What is to be told of it, beside what is told already: a rule that is
     /// Tripline's too must not be told twice.
-    fn remarks(&self, told: &[Diagnostic]) -> Vec<Diagnostic> {
-        let told: Vec<String> = told
-            .iter()
-            .filter_map(|diagnostic| self.origin.pointer_of(diagnostic))
+    fn remarks(&self, told: &HashMap<&str, Vec<&Diagnostic>>) -> Vec<Diagnostic> {
+        let told: Vec<(Severity, String)> = told
+            .get(self.origin.file())
+            .into_iter()
+            .flatten()
+            .filter_map(|told| Some((told.severity, self.origin.pointer_of(told)?)))
             .collect();
         let is_told = |mistake: &&Mistake| {
-            mistake
-                .pointers
-                .iter()
-                .any(|pointer| told.iter().any(|told| is_same_place(told, pointer)))
+            // Of what works here Tripline has one rule in common with upstream.
+            let is_common = mistake.message.contains(UNDECLARED);
+            told.iter()
+                .filter(|(severity, _)| *severity == Severity::Error || is_common)
+                .any(|(_, told)| mistake.pointers.iter().any(|at| is_same_place(told, at)))
         };
         let mistakes = self.mistakes.iter().filter(|mistake| !is_told(mistake));
         mistakes
@@ -62,9 +69,16 @@ impl Refused {
 
 /// What upstream's admission would refuse among `objects`, by object.
 pub(super) fn remarks(objects: &Objects, told: &[Diagnostic]) -> Vec<(ObjectKey, Vec<Diagnostic>)> {
+    let mut by_file: HashMap<&str, Vec<&Diagnostic>> = HashMap::new();
+    for diagnostic in told {
+        by_file
+            .entry(&diagnostic.file)
+            .or_default()
+            .push(diagnostic);
+    }
     let refused = objects.refused.iter();
     refused
-        .map(|(key, refused)| (key.clone(), refused.remarks(told)))
+        .map(|(key, refused)| (key.clone(), refused.remarks(&by_file)))
         .filter(|(_, remarks)| !remarks.is_empty())
         .collect()
 }
