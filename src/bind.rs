@@ -137,6 +137,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::params::ParamSpec;
     use crate::model::verdict::Reason;
 
     fn param(name: &str, value: &str) -> BindingParam {
@@ -200,6 +201,31 @@ mod tests {
                 event_id: "",
             };
             let _ = bind(&bindings, &scope, &[]);
+        }
+
+        #[test]
+        fn any_value_gives_the_same_again_or_fails(
+            value in r#"(\$\(|\)|\$|body|header|\.[ab]|\[[*0:-]\]|\.\.|\{|\}|[ \\"']|.){0,24}"#,
+            default in proptest::option::of(r"(\$\(body\.[abc]\)|.){0,6}"),
+        ) {
+            let bindings = compile(&[param("p", &value)]).expect("loads");
+            let body = json!({"a": [{"b": "$(body.b)"}, "é"], "b": "x"});
+            let scope = Scope {
+                body: BodyView::Json(&body),
+                headers: &Headers::new(),
+                extensions: &Map::new(),
+                event_id: "e-1",
+            };
+            let spec = ParamSpec {
+                name: "p".to_owned(),
+                description: None,
+                default,
+            };
+            let bound = bind(&bindings, &scope, std::slice::from_ref(&spec));
+            prop_assert_eq!(&bound, &bind(&bindings, &scope, std::slice::from_ref(&spec)));
+            if spec.default.is_some() {
+                prop_assert!(bound.is_ok(), "{:?}", bound);
+            }
         }
     }
 }

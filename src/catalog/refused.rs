@@ -1,13 +1,17 @@
 //! Objects that Tripline can read and that upstream's admission would refuse.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::admission::{self, Mistake, Stage, Verdict};
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity};
 use super::objects::{ObjectKey, Objects, Origin};
+
+/// What upstream says of a parameter that a template does not declare.
+const UNDECLARED: &str = "undeclared param";
 
 /// Why one would be refused.
 #[derive(Clone, Debug)]
@@ -37,16 +41,19 @@ impl Refused {
 
     /// What is to be told of it, beside what is told already: a rule that is
     /// Tripline's too must not be told twice.
-    fn remarks(&self, told: &[Diagnostic]) -> Vec<Diagnostic> {
-        let told: Vec<String> = told
-            .iter()
-            .filter_map(|diagnostic| self.origin.pointer_of(diagnostic))
+    fn remarks(&self, told: &HashMap<&str, Vec<&Diagnostic>>) -> Vec<Diagnostic> {
+        let told: Vec<(Severity, String)> = told
+            .get(self.origin.file())
+            .into_iter()
+            .flatten()
+            .filter_map(|told| Some((told.severity, self.origin.pointer_of(told)?)))
             .collect();
         let is_told = |mistake: &&Mistake| {
-            mistake
-                .pointers
-                .iter()
-                .any(|pointer| told.iter().any(|told| is_same_place(told, pointer)))
+            // Of what works here Tripline has one rule in common with upstream.
+            let is_common = mistake.message.contains(UNDECLARED);
+            told.iter()
+                .filter(|(severity, _)| *severity == Severity::Error || is_common)
+                .any(|(_, told)| mistake.pointers.iter().any(|at| is_same_place(told, at)))
         };
         let mistakes = self.mistakes.iter().filter(|mistake| !is_told(mistake));
         mistakes
@@ -62,9 +69,16 @@ impl Refused {
 
 /// What upstream's admission would refuse among `objects`, by object.
 pub(super) fn remarks(objects: &Objects, told: &[Diagnostic]) -> Vec<(ObjectKey, Vec<Diagnostic>)> {
+    let mut by_file: HashMap<&str, Vec<&Diagnostic>> = HashMap::new();
+    for diagnostic in told {
+        by_file
+            .entry(&diagnostic.file)
+            .or_default()
+            .push(diagnostic);
+    }
     let refused = objects.refused.iter();
     refused
-        .map(|(key, refused)| (key.clone(), refused.remarks(told)))
+        .map(|(key, refused)| (key.clone(), refused.remarks(&by_file)))
         .filter(|(_, remarks)| !remarks.is_empty())
         .collect()
 }
@@ -83,19 +97,41 @@ fn is_same_place(one: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::catalog::{Loader, SourceFile, files::ReadFiles};
+    use crate::catalog::files::ReadFiles;
+    use crate::catalog::status::statuses;
+    use crate::catalog::{Loader, SourceFile};
+
+    fn files(text: &str) -> ReadFiles {
+        let file = SourceFile {
+            name: "f.yaml".into(),
+            text: text.into(),
+        };
+        vec![file].into()
+    }
 
     fn told(text: &str) -> Vec<String> {
-        let read = ReadFiles {
-            files: vec![SourceFile {
-                name: "f.yaml".into(),
-                text: text.into(),
-            }],
-            ..ReadFiles::default()
-        };
-        let loaded = Loader::default().load(&read);
+        let loaded = Loader::default().load(&files(text));
         let diagnostics = loaded.diagnostics.iter();
         diagnostics.map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_listener_that_works_says_what_admission_would_say() {
+        let text = format!(
+            "{HEAD}kind: EventListener\n\
+             metadata: {{name: l, annotations: {{tekton.dev/payload-validation: maybe}}}}\n\
+             spec: {{triggers: [{{template: {{spec: {{resourcetemplates: [{{apiVersion: v1, kind: Pod}}]}}}}}}]}}\n"
+        );
+        let loaded = Loader::default().load(&files(&text));
+        let statuses = statuses(&loaded.snapshot, "http://x");
+        let status = statuses.values().next().unwrap();
+        assert!(status.is_ready);
+        assert_eq!(
+            status.message,
+            "1 triggers are in force; f.yaml:3:21: warning: Tekton's admission would refuse this: \
+             invalid value: tekton.dev/payload-validation annotation must have value 'true' or 'false': \
+             metadata.annotations"
+        );
     }
 
     const HEAD: &str = "apiVersion: triggers.tekton.dev/v1beta1\n";
@@ -140,12 +176,14 @@ mod tests {
         ] {
             let text = format!("{HEAD}kind: {kind}\nmetadata: {{name: a}}\nspec:\n  {spec}\n");
             let told = told(&text);
-            let by_admission = told.iter().filter(|line| line.contains("admission"));
-            let ours = told.len() - by_admission.clone().count();
-            assert!(ours > 0, "{told:?}");
-            for line in by_admission {
-                assert!(line.contains("resourcetemplates"), "{told:?}");
-            }
+            // Beside our own words there is only what is no mistake here.
+            let is_admissions = |line: &&String| line.contains("admission");
+            let (theirs, ours): (Vec<_>, Vec<_>) = told.iter().partition(is_admissions);
+            assert!(!ours.is_empty(), "{told:?}");
+            assert!(
+                theirs.iter().all(|line| line.contains("resourcetemplates")),
+                "{told:?}"
+            );
         }
     }
 }

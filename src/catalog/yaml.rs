@@ -20,6 +20,8 @@ pub(super) struct DocumentText {
     text: String,
     /// Line of the file that the text begins on, from 1.
     first_line: usize,
+    /// How many it has.
+    lines: usize,
 }
 
 /// Text that is no YAML.
@@ -49,8 +51,7 @@ impl DocumentText {
 
     /// Whether a place in the file is in the document.
     pub(super) fn holds(&self, place: Place) -> bool {
-        let lines = self.text.lines().count();
-        (self.first_line..self.first_line + lines.max(1)).contains(&place.line)
+        (self.first_line..self.first_line + self.lines.max(1)).contains(&place.line)
     }
 
     /// A place in the document as a place in the file.
@@ -75,6 +76,7 @@ pub(super) fn documents(text: &str) -> Vec<Document> {
             let text = DocumentText {
                 text: text.to_owned(),
                 first_line,
+                lines: text.lines().count(),
             };
             Some(Document { text, value })
         })

@@ -15,7 +15,9 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// What is spoken, as ALPN names it.
 const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
@@ -29,19 +31,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub struct Certificate {
     cert: PathBuf,
     key: PathBuf,
-    /// What the one in force was read from.
-    read: Pem,
-    /// What was read since and is no good, and whether that was told.
-    bad: Option<(Pem, bool)>,
+    /// Hash of what the one in force was read from.
+    read: Digest,
+    /// The same of what was read since and is no good, and whether that was
+    /// told.
+    bad: Option<(Digest, bool)>,
     current: Arc<Current>,
     provider: Arc<CryptoProvider>,
 }
 
-/// The texts of the two files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+type Digest = [u8; 32];
+
+/// The texts of the two files. It is never printed.
 struct Pem {
     cert: Vec<u8>,
-    key: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
 }
 
 /// The certificate in force.
@@ -105,7 +109,7 @@ impl Certificate {
         Ok(Self {
             cert: cert.to_owned(),
             key: key.to_owned(),
-            read,
+            read: read.digest(),
             bad: None,
             current: Arc::new(Current(ArcSwap::from_pointee(current))),
             provider,
@@ -130,46 +134,46 @@ impl Certificate {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            if let Some(found) = self.look() {
+            let (cert, key) = (self.cert.clone(), self.key.clone());
+            // A folder over the network may take its time.
+            let read = tokio::task::spawn_blocking(move || Pem::read(&cert, &key));
+            if let Ok(read) = read.await
+                && let Some(found) = self.look(read)
+            {
                 tell(found);
             }
         }
     }
 
-    /// Looks at the files once. A pair that is being written is bad for a
-    /// moment, so that only one that stays bad is told, and only once.
-    fn look(&mut self) -> Option<Look> {
-        let read = match Pem::read(&self.cert, &self.key) {
+    /// Takes in what the files hold now. A pair that is being written is bad
+    /// for a moment, so that only one that stays bad is told, and only once.
+    fn look(&mut self, read: Result<Pem, TlsError>) -> Option<Look> {
+        let read = match read {
             Ok(read) => read,
-            Err(error) => {
-                let unreadable = Pem {
-                    cert: Vec::new(),
-                    key: error.to_string().into_bytes(),
-                };
-                return self.refuse(unreadable, error);
-            }
+            Err(error) => return self.refuse(Sha256::digest(error.to_string()).into(), error),
         };
-        if read == self.read {
+        let digest = read.digest();
+        if digest == self.read {
             self.bad = None;
             return None;
         }
         match read.parse(&self.cert, &self.key, &self.provider) {
             Ok(certified) => {
                 self.current.0.store(Arc::new(certified));
-                self.read = read;
+                self.read = digest;
                 self.bad = None;
                 Some(Look::Replaced)
             }
-            Err(error) => self.refuse(read, error),
+            Err(error) => self.refuse(digest, error),
         }
     }
 
-    fn refuse(&mut self, read: Pem, error: TlsError) -> Option<Look> {
+    fn refuse(&mut self, digest: Digest, error: TlsError) -> Option<Look> {
         let (is_seen, is_told) = match &self.bad {
-            Some((bad, is_told)) => (*bad == read, *is_told),
+            Some((bad, is_told)) => (*bad == digest, *is_told),
             None => (false, false),
         };
-        self.bad = Some((read, is_seen));
+        self.bad = Some((digest, is_seen));
         (is_seen && !is_told).then_some(Look::Refused(error))
     }
 }
@@ -184,8 +188,16 @@ impl Pem {
         };
         Ok(Self {
             cert: read(cert)?,
-            key: read(key)?,
+            key: Zeroizing::new(read(key)?),
         })
+    }
+
+    fn digest(&self) -> Digest {
+        let mut hasher = Sha256::new();
+        hasher.update(self.cert.len().to_le_bytes());
+        hasher.update(&self.cert);
+        hasher.update(&*self.key);
+        hasher.finalize().into()
     }
 
     fn parse(

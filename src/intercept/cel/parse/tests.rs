@@ -91,6 +91,29 @@ fn what_is_long_and_flat_parses() {
 }
 
 #[test]
+fn a_literal_that_does_not_end_hides_no_depth() {
+    let opening = "(".repeat(2000);
+    let literals = ["'", "'\n", "'a\\", "\"\\x\"", "r\"\n", "'\\z' + ", "b'\r"];
+    let sources: Vec<String> = literals
+        .into_iter()
+        .flat_map(|literal| {
+            let hidden = "(')'".repeat(100);
+            [format!("{literal}{opening}"), format!("{literal}{hidden}")]
+        })
+        .chain([format!("{}c", "a?b:".repeat(1000))])
+        .collect();
+    let compile_all = move || {
+        let refused = sources
+            .iter()
+            .filter(|source| cel::compile(source).is_err());
+        refused.count()
+    };
+    let small = std::thread::Builder::new().stack_size(WORKER_STACK);
+    let thread = small.spawn(compile_all).expect("starts");
+    assert_eq!(thread.join().ok(), Some(15));
+}
+
+#[test]
 fn a_shallow_source_needs_little_stack() {
     let sources: Vec<String> = [
         ("1", "+1", "", ""),

@@ -64,8 +64,10 @@ struct Atom {
     end: usize,
     /// How often the widest counted repetition inside it repeats.
     repeats: u32,
-    /// A repetition itself, which takes no further one.
+    /// A repetition itself, which takes no further one at once.
     repeated: bool,
+    /// Whether flags follow it.
+    flagged: bool,
     /// How many atoms it has inside.
     weight: usize,
 }
@@ -132,6 +134,7 @@ impl Translator<'_> {
             end: self.output.len(),
             repeats: 1,
             repeated: false,
+            flagged: false,
             weight: 1,
         });
     }
@@ -178,6 +181,7 @@ impl Translator<'_> {
             end: self.output.len(),
             repeats: self.widest,
             repeated: false,
+            flagged: false,
             weight: self.weight,
         });
         self.widest = self.widest.max(group.widest);
@@ -222,6 +226,9 @@ impl Translator<'_> {
                     if end == ':' {
                         return self.enter(&format!("(?{flags}:"));
                     }
+                    if let Some(atom) = &mut self.last {
+                        atom.flagged = true;
+                    }
                     if !flags.is_empty() {
                         self.output.push_str(&format!("(?{flags})"));
                     }
@@ -255,7 +262,7 @@ impl Translator<'_> {
     fn repeat(&mut self, operator: &str, times: Option<u32>) -> Result<(), Reason> {
         let atom = self.last.ok_or(MISSING_ARGUMENT)?;
         let lazy = self.input.take('?');
-        if atom.repeated && atom.end == self.output.len() {
+        if atom.repeated && !atom.flagged {
             return Err("invalid nested repetition operator");
         }
         let repeats = atom.repeats.saturating_mul(times.unwrap_or(1).max(1));
@@ -282,6 +289,7 @@ impl Translator<'_> {
             end: self.output.len(),
             repeats,
             repeated: true,
+            flagged: false,
             weight,
         });
         self.output.push_str(&flags);

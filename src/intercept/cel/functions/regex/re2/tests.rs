@@ -1,4 +1,7 @@
-use regex::Regex;
+use proptest::prelude::{ProptestConfig, Strategy, prop_oneof, proptest};
+use proptest::prop_assert;
+use proptest::sample::select;
+use regex::{Error, Regex};
 
 use super::*;
 
@@ -97,6 +100,7 @@ fn what_go_refuses_is_refused() {
         r"\p{Old_Italic}",
         "(?i)*",
         "a*(?:)**",
+        "a(?i)*??",
         r"\p",
     ] {
         let compiled = translate(pattern)
@@ -120,5 +124,69 @@ fn counted_repetitions_weigh_what_they_repeat() {
     ] {
         let translated = translate(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
         assert_eq!(translated.weight, expected, "{pattern}");
+    }
+}
+
+const PIECES: [&str; 40] = [
+    "a",
+    "é",
+    ".",
+    "^",
+    "$",
+    "|",
+    "(",
+    ")",
+    "[",
+    "]",
+    "[^",
+    "-",
+    "*",
+    "+",
+    "?",
+    "{2}",
+    "{1,",
+    "{,2}",
+    "(?:",
+    "(?i)",
+    "(?s-U)",
+    "(?P<n>",
+    "(?<a",
+    "\\d",
+    "\\W",
+    "\\b",
+    "\\B",
+    "\\A",
+    "\\z",
+    "\\pL",
+    "\\p{Greek}",
+    "\\P{^Cs}",
+    "\\Q",
+    "\\E",
+    "\\x4",
+    "\\x{1F600}",
+    "\\07",
+    "[:alpha:]",
+    "&&",
+    "\\",
+];
+
+fn pattern() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        8 => select(&PIECES[..]).prop_map(str::to_owned),
+        1 => ".".prop_map(String::from),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_is_translated_is_a_pattern(pattern in pattern()) {
+        if let Ok(translated) = translate(&pattern) {
+            let compiled = Regex::new(&translated.pattern);
+            let fits = !matches!(compiled, Err(Error::Syntax(_)));
+            prop_assert!(fits, "{} became {}", pattern, translated.pattern);
+        }
     }
 }
