@@ -206,18 +206,6 @@ impl Chain {
             })
     }
 
-    /// Those whom it asks, with the number of the interceptor.
-    pub fn endpoints(&self) -> impl Iterator<Item = (usize, &Endpoint)> {
-        self.steps.iter().filter_map(|step| {
-            let endpoint = match &step.interceptor {
-                Interceptor::Remote(remote) => remote.endpoint(),
-                Interceptor::Webhook(webhook) => webhook.endpoint(),
-                _ => return None,
-            };
-            Some((step.index, endpoint))
-        })
-    }
-
     /// Headers that expressions compare with secrets.
     pub fn credential_headers(&self) -> impl Iterator<Item = String> {
         self.credentials()

@@ -1,6 +1,5 @@
 //! A trigger, put together from the stages' own compiled parts.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::bind::{self, BindingParam, Bindings};
@@ -11,13 +10,14 @@ use crate::render::{self, Template};
 use crate::verify::Verifier;
 
 use super::diagnostic::Diagnostic;
-use super::objects::{Objects, Origin};
-use super::resolve::{TriggerPlan, binding_params, template_source};
+use super::resolve::TriggerPlan;
 use super::source::{InterceptorSource, TriggerSource};
 
+mod alone;
 mod places;
 mod way;
 
+pub(in crate::catalog) use alone::check_alone;
 pub(in crate::catalog) use way::Groups;
 use way::{Astray, is_verifiable, params};
 pub use way::{Group, Stretch, Way};
@@ -283,50 +283,6 @@ fn kept(source: &TriggerSource) -> Result<(Arc<str>, Revision), Problem> {
         Ok((json, revision))
     });
     kept.map_err(|error| Problem::at("", format!("the journal cannot keep it: {error}")))
-}
-
-/// Compiles bindings and templates by themselves, except those that are
-/// `used`, and says what is wrong with them.
-pub(super) fn check_alone(objects: &Objects, used: &HashSet<*const Origin>) -> Vec<Diagnostic> {
-    let mut diagnostics = Vec::new();
-    let is_unused = |origin: &Arc<Origin>| !used.contains(&Arc::as_ptr(origin));
-    let bindings = objects.bindings.values();
-    for object in bindings.filter(|object| is_unused(&object.origin)) {
-        let params = binding_params(&object.value);
-        let at = |index: usize| format!("/spec/params/{index}/value");
-        match bind::compile(&params) {
-            Ok(bindings) => diagnostics.extend(bindings.problems().iter().map(|problem| {
-                object
-                    .origin
-                    .warning(&at(problem.index), unbindable(problem))
-            })),
-            Err(error) => {
-                let index = last_of(&params, error.param());
-                diagnostics.push(object.origin.error(&at(index), error.to_string()));
-            }
-        }
-    }
-    let templates = objects.templates.values();
-    for object in templates.filter(|object| is_unused(&object.origin)) {
-        let source = template_source(&object.value);
-        let at = |problem: &Problem| format!("/spec{}", problem.pointer);
-        let undeclared = render::undeclared(&source);
-        diagnostics.extend(
-            undeclared
-                .into_iter()
-                .map(|problem| object.origin.warning(&at(&problem), problem.message)),
-        );
-        let problems = match render::compile(source) {
-            Ok(template) => unknown_control(&template).collect(),
-            Err(problems) => problems,
-        };
-        diagnostics.extend(
-            problems
-                .into_iter()
-                .map(|problem| object.origin.error(&at(&problem), problem.message)),
-        );
-    }
-    diagnostics
 }
 
 fn unbindable(problem: &bind::Problem) -> String {

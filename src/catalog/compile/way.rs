@@ -8,7 +8,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::catalog::source::{GroupSource, InterceptorSource};
-use crate::intercept::calls::Endpoint;
 use crate::intercept::{self, Away, Chain, Described};
 use crate::model::problem::Problem;
 use crate::model::secret::SecretKeyRef;
@@ -132,11 +131,6 @@ impl Way {
     /// interceptor.
     pub(super) fn recorded_credentials(&self) -> impl Iterator<Item = (usize, &str)> {
         self.chains().flat_map(Chain::recorded_credentials)
-    }
-
-    /// Those whom it asks, with the number of the interceptor.
-    pub fn endpoints(&self) -> impl Iterator<Item = (usize, &Endpoint)> {
-        self.chains().flat_map(Chain::endpoints)
     }
 
     /// Whether something of it is in the gateway's own hands that says who sent
