@@ -323,6 +323,12 @@ pub fn unknown_params<'a>(
     names.into_iter().flatten()
 }
 
+/// Values of parameters that do something else than their author most likely
+/// means.
+pub fn odd_values(kind: &str, params: &Map<String, Value>) -> Option<Problem> {
+    (kind == "github").then(|| github::odd_check_type(params))?
+}
+
 /// Headers that expressions in `value` may compare with secrets, for
 /// expressions that do not compile: every quoted text of theirs.
 pub fn suspected_headers(value: &Value) -> Vec<String> {

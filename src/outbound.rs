@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -97,6 +97,9 @@ pub enum OutboundError {
     /// Nobody answered.
     #[error("{0}")]
     Exchange(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The answer is larger than what is read.
+    #[error("the answer has more than {} MiB", RESPONSE_BYTES >> 20)]
+    TooLarge,
     /// The answer took too long.
     #[error("no answer within {} seconds", .0.as_secs())]
     Timeout(Duration),
@@ -176,7 +179,11 @@ async fn bounded(
     let response = client.request(request).await.map_err(with_causes)?;
     let (head, body) = response.into_parts();
     let body = Limited::new(body, RESPONSE_BYTES).collect().await;
-    let body = body.map_err(OutboundError::Exchange)?.to_bytes();
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => OutboundError::TooLarge,
+        false => OutboundError::Exchange(error),
+    })?;
+    let body = body.to_bytes();
     Ok(Response::from_parts(head, body))
 }
 
@@ -255,9 +262,18 @@ fn with_causes(error: hyper_util::client::legacy::Error) -> OutboundError {
     OutboundError::Exchange(text.into())
 }
 
-/// Whether a text is a URL that can be called.
-pub fn is_callable(url: &str) -> bool {
-    let parsed: Result<Uri, _> = url.parse();
-    parsed
-        .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
+/// A URL that can be called, without what stands for a password in one; or
+/// why a text is none.
+pub fn callable(url: &str) -> Result<String, &'static str> {
+    let uri: Uri = url.parse().map_err(|_| "the address is no URL")?;
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    match uri.scheme_str() {
+        Some("http" | "https") if authority.contains('@') => {
+            Err("the address has a user in it, which is not sent; give the interceptor a header")
+        }
+        Some(scheme @ ("http" | "https")) if uri.host().is_some() => {
+            Ok(format!("{scheme}://{authority}{}", uri.path()))
+        }
+        _ => Err("the address is no http or https URL"),
+    }
 }

@@ -62,6 +62,11 @@ impl Verifier {
         &self.secrets
     }
 
+    /// Whether what it checks proves anything.
+    pub fn proves(&self) -> bool {
+        !self.scheme.is_presence()
+    }
+
     /// The sender whose scheme it checks.
     pub fn name(&self) -> &'static str {
         self.scheme.name

@@ -344,6 +344,10 @@ fn advise(
             (part(index), Problem::at(format!("/{name}"), message))
         }));
     }
+    for (index, interceptor) in interceptors.iter().enumerate() {
+        let odd = intercept::odd_values(&interceptor.kind, &params(interceptor));
+        advice.extend(odd.into_iter().map(|problem| (part(index), problem)));
+    }
     advice.extend(way.recorded_credentials().map(|(index, of)| {
         let message = format!(
             "an expression compares a secret with part of `{of}`, which the journal keeps; \

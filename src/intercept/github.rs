@@ -16,7 +16,7 @@ use super::rest::Halt;
 
 mod owners;
 
-pub(super) use owners::Owners;
+pub(super) use owners::{Owners, odd_check_type};
 
 const EVENT: &str = "X-Github-Event";
 

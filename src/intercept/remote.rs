@@ -84,11 +84,13 @@ impl Remote {
             let stop = Stop::filtered(Reason::InterceptorStopped, detail);
             return Err(Halt::Stopped(stop));
         }
-        extensions.extend(answer.extensions);
-        if !json::fits(extensions, EXTENSIONS_DEPTH) {
+        let mut all = extensions.clone();
+        all.extend(answer.extensions);
+        if !json::fits(&all, EXTENSIONS_DEPTH) {
             let message = format!("its extensions are nested deeper than {EXTENSIONS_DEPTH}");
             return Err(Halt::Unanswered(CallError::lasting(message)));
         }
+        *extensions = all;
         Ok(())
     }
 

@@ -19,6 +19,9 @@ pub struct Placed<'a> {
     pub event_id: &'a str,
     /// The trigger, as interceptors know it: `namespaces/NS/triggers/NAME`.
     pub trigger: &'a str,
+    /// Whether nobody but those who are asked can say who sent the event: then
+    /// nothing goes on without their answer.
+    pub must_answer: bool,
 }
 
 /// What came of the rest of a chain.
@@ -41,6 +44,8 @@ pub enum End {
     Matched,
     /// A webhook has put another event in its place.
     Replaced(Replacement),
+    /// A webhook gave no answer, and the event goes on as it is.
+    Skipped,
     /// Somebody stopped it.
     Stopped(Stop),
     /// Somebody gave no answer, and the chain cannot go on without.
@@ -123,8 +128,15 @@ impl Chain {
                     found.reason = Some(Reason::InterceptorUnavailable);
                     found.detail = Some(detail.clone());
                     rest.findings.push(found);
-                    let policy = step.interceptor.on_failure();
+                    let policy = match step.interceptor.on_failure() {
+                        OnFailure::Continue if placed.must_answer => OnFailure::Retry,
+                        policy => policy,
+                    };
                     if policy == OnFailure::Continue {
+                        if matches!(step.interceptor, Interceptor::Webhook(_)) {
+                            rest.end = End::Skipped;
+                            return rest;
+                        }
                         continue;
                     }
                     rest.end = End::Unanswered {

@@ -167,6 +167,27 @@ pub fn is_honoured(key: &str) -> bool {
     !key.starts_with(PREFIX) || ALL.into_iter().any(is)
 }
 
+/// Values that an annotation with a closed list of them takes.
+const CLOSED: [(&str, &[&str]); 6] = [
+    (MANAGED.key, &["true", "false"]),
+    (REDELIVERY.key, &["rerun"]),
+    (RESPONSES.key, &["tekton"]),
+    (COMPAT.key, &["tekton"]),
+    (INTERCEPTOR_FAILURE.key, &["retry", "stop", "continue"]),
+    (PAYLOAD_VALIDATION.key, &["true", "false"]),
+];
+
+/// The values that an annotation takes, where `value` is none of them.
+pub fn wrong_value(key: &str, value: &str) -> Option<&'static [&'static str]> {
+    let closed = CLOSED.iter().find(|(known, _)| {
+        let rest = key.strip_prefix(known);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
+    closed
+        .map(|(_, values)| *values)
+        .filter(|values| !values.contains(&value))
+}
+
 /// The value of `annotation` for the inline trigger `name` of an object: its
 /// own (`KEY.NAME`), else the object's.
 pub fn for_inline_trigger<'a>(

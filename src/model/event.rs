@@ -240,6 +240,11 @@ impl VerifiedEvent {
         content_type == "application/x-www-form-urlencoded"
     }
 
+    /// The request as it came, for whoever has to look at it anew.
+    pub fn to_raw(&self) -> RawEvent {
+        self.event.raw.clone()
+    }
+
     /// The body, byte for byte.
     pub fn raw_body(&self) -> &Bytes {
         &self.event.raw.body

@@ -130,7 +130,11 @@ impl Accepted {
         judgement: &'j Judgement,
     ) -> Option<(&'j VerifiedEvent, Arc<Headers>)> {
         match &judgement.replaced {
-            Some(event) => Some((event, verify::recordable(event, &[]).into())),
+            Some(event) => {
+                let trigger = judgement.compiled.as_ref()?;
+                let headers = verify::recordable(event, &trigger.credential_headers());
+                Some((event, headers.into()))
+            }
             None => Some((self.verified.as_ref()?, Arc::clone(self.headers.as_ref()?))),
         }
     }
@@ -202,7 +206,7 @@ impl Accepted {
         }
         for (judgement, trigger) in replaced {
             if let Some(event) = &judgement.replaced {
-                let headers = verify::recordable(event, &[]);
+                let headers = verify::recordable(event, &trigger.credential_headers());
                 let deliveries = vec![delivery(judgement, trigger, event)];
                 events.push(self.new_event(listener, at, (event, &headers), deliveries));
             }
@@ -269,7 +273,10 @@ impl Accepted {
                 // An event that is performed again answers under its new id.
                 self.event = *event_id;
                 let (event, headers) = match &judgement.replaced {
-                    Some(event) => (event, Arc::new(verify::recordable(event, &[]))),
+                    Some(event) => {
+                        let withheld = trigger.credential_headers();
+                        (event, Arc::new(verify::recordable(event, &withheld)))
+                    }
                     None => (event, Arc::clone(headers)),
                 };
                 held.push(Held {

@@ -10,7 +10,6 @@ use serde_json::Map;
 use crate::catalog::Listener;
 use crate::intercept::Placed;
 use crate::intercept::calls::Calls;
-use crate::model::event::{RawEvent, VerifiedEvent};
 use crate::model::verdict::{Reason, Verdict};
 use crate::verify::Arrival;
 
@@ -120,14 +119,20 @@ impl Consulting<'_> {
         let is_replaced = arrived.replaced.is_some();
         let event = arrived.replaced.unwrap_or(pending.event);
         let (secrets, came) = (self.circumstances.secrets, self.circumstances.received_ms);
-        let mut arrival = Arrival::new(raw(&event), secrets, came);
+        let mut arrival = Arrival::new(event.to_raw(), secrets, came);
         let namespace = &trigger.source.namespace;
+        // That somebody has verified it for the group says nothing of what the
+        // trigger itself asks for.
+        let afresh = Circumstances {
+            recalled: false,
+            ..*self.circumstances
+        };
         let passage = pass(
             &mut arrival,
             &trigger.way,
             (self.listener, namespace),
             (arrived.extensions, true),
-            self.circumstances,
+            &afresh,
         );
         let event = judgement.take(passage);
         judgement.replaced = event.filter(|_| is_replaced);
@@ -141,6 +146,7 @@ impl Consulting<'_> {
             placed: Placed {
                 event_id: self.event_id,
                 trigger: path,
+                must_answer: !is_verified,
             },
             is_verified,
             received_ms: self.circumstances.received_ms,
@@ -164,15 +170,5 @@ fn halt(judgement: &mut Judgement, pending: Pending, halted: &Halted, unwanted: 
         judgement.pending = Some(pending);
     } else {
         judgement.extensions = Map::new();
-    }
-}
-
-fn raw(event: &VerifiedEvent) -> RawEvent {
-    RawEvent {
-        method: event.method().to_owned(),
-        url: event.url().to_owned(),
-        headers: event.headers().clone(),
-        body: event.raw_body().clone(),
-        rule: event.rule(),
     }
 }

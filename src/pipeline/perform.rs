@@ -178,6 +178,7 @@ pub async fn arrive(
         placed: Placed {
             event_id: &event_id,
             trigger: &path,
+            must_answer: false,
         },
         is_verified: work.trigger.ways().any(Way::authenticates),
         received_ms: work.accepted_ms,
@@ -187,7 +188,7 @@ pub async fn arrive(
     let arrived = walker.walk(way, work.event, resume, extensions).await?;
     Ok(Arrived {
         replaced: arrived.replaced.map(|event| {
-            let headers = verify::recordable(&event, &[]);
+            let headers = verify::recordable(&event, &work.trigger.credential_headers());
             (event, headers)
         }),
         extensions: arrived.extensions,

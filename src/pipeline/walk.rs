@@ -88,16 +88,20 @@ impl Walker<'_> {
         let around = self.around();
         let mut later = way.later.iter();
         let (mut chain, mut from) = (&way.first.chain, resume);
+        let (mut at, mut is_replaced) = (event.clone(), false);
         loop {
-            let at = arrived.replaced.as_ref().unwrap_or(event);
             let extensions = std::mem::take(&mut arrived.extensions);
-            let rest = chain.go_on(from, at, &around, &self.placed, self.calls, extensions);
+            let rest = chain.go_on(from, &at, &around, &self.placed, self.calls, extensions);
             let rest = rest.await;
             arrived.extensions = rest.extensions;
             arrived.findings.extend(rest.findings);
-            let replacement = match rest.end {
-                End::Matched => return Ok(arrived),
-                End::Replaced(replacement) => replacement,
+            let raw = match rest.end {
+                End::Matched => break,
+                End::Replaced(replacement) => {
+                    is_replaced = true;
+                    replaced(&at, replacement)
+                }
+                End::Skipped => at.to_raw(),
                 End::Stopped(stop) => {
                     let step = rest.step;
                     return Err(Halted::Stopped { step, stop });
@@ -114,19 +118,16 @@ impl Walker<'_> {
                     });
                 }
             };
-            let raw = replaced(at, replacement);
             let mut arrival = Arrival::new(raw, self.secrets, self.received_ms);
             let next = later.next();
             let verifiers = next.map_or(&[][..], |stretch| &stretch.verifiers);
-            let event = verified(arrival.verify(verifiers))?;
+            at = verified(arrival.verify(verifiers))?;
             let Some(stretch) = next else {
-                arrived.replaced = Some(event);
-                return Ok(arrived);
+                break;
             };
             // What says who sent it comes first on this stretch, too.
             let extensions = std::mem::take(&mut arrived.extensions);
-            let outcome = stretch.chain.run(&event, &around, extensions);
-            arrived.replaced = Some(event);
+            let outcome = stretch.chain.run(&at, &around, extensions);
             arrived.extensions = outcome.extensions;
             arrived.findings.extend(outcome.findings);
             if outcome.verdict != Verdict::Matched {
@@ -134,9 +135,11 @@ impl Walker<'_> {
             }
             match outcome.rest {
                 Some(rest) => (chain, from) = (&stretch.chain, rest),
-                None => return Ok(arrived),
+                None => break,
             }
         }
+        arrived.replaced = is_replaced.then_some(at);
+        Ok(arrived)
     }
 
     fn around(&self) -> Surroundings<'_> {

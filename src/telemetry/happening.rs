@@ -152,6 +152,9 @@ impl Happening for DeliveryAttempted<'_> {
             DeliveryState::Dead => {
                 error!(delivery, %event, %trigger, reason, detail, "delivery given up");
             }
+            DeliveryState::Cancelled if self.reason != Some(Reason::TriggerDeleted) => {
+                debug!(delivery, %event, %trigger, reason, detail, "delivery not wanted");
+            }
             DeliveryState::Cancelled => {
                 warn!(delivery, %event, %trigger, reason, "delivery cancelled");
             }

@@ -69,9 +69,12 @@ pub fn compile(
     if !problems.is_empty() {
         return Err(problems);
     }
-    if scheme.is_presence() {
-        return Ok(Some(Verifier::new(scheme, Vec::new())));
-    }
+    // Whoever names a secret wants it to be compared.
+    let scheme = match registry::scheme(name) {
+        Some(strict) if scheme.is_presence() && !secrets.is_empty() => strict,
+        _ if scheme.is_presence() => return Ok(Some(Verifier::new(scheme, Vec::new()))),
+        _ => scheme,
+    };
     Ok((!secrets.is_empty()).then(|| Verifier::new(scheme, secrets)))
 }
 

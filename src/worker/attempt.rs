@@ -216,7 +216,9 @@ impl Worker {
             let told = &self.parts.lifecycle;
             told.tell(listener, subject.event, Stage::Successful, trigger);
         }
-        let Some(notices) = &self.parts.notices else {
+        // That an interceptor does not want an event is no news.
+        let is_unwanted = matches!(ending.step, Step::NotWanted(_));
+        let Some(notices) = self.parts.notices.as_ref().filter(|_| !is_unwanted) else {
             return;
         };
         let is_done = progress.state == DeliveryState::Done;

@@ -12,7 +12,7 @@ use crate::intercept::calls::{
 };
 use crate::model::headers::Headers;
 use crate::outbound::breaker::Breakers;
-use crate::outbound::{Http, OutboundError, Outgoing, Reach, is_callable};
+use crate::outbound::{Http, OutboundError, Outgoing, Reach, callable};
 
 /// Asks over the network.
 pub struct Caller {
@@ -34,10 +34,8 @@ impl Caller {
     }
 
     async fn post(&self, endpoint: &Endpoint, question: Question<'_>) -> Result<Reply, CallError> {
-        let url = &endpoint.url;
-        if !is_callable(url) {
-            return Err(CallError::lasting(format!("`{url}` is no URL to call")));
-        }
+        // A query may hold a token, and this is shown.
+        let url = &callable(&endpoint.url).map_err(CallError::lasting)?;
         if !self.breakers.permit(url, Instant::now()) {
             let message = format!("{url} did not answer several times and is left alone");
             return Err(CallError::passing(message));

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalog::Listener;
 use crate::model::ids::{EventId, TriggerId};
-use crate::outbound::{Http, Outgoing};
+use crate::outbound::{Http, Outgoing, callable};
 use crate::telemetry::Metrics;
 use crate::telemetry::happening::{Happening, LifecycleLost};
 
@@ -123,6 +123,9 @@ impl Lifecycle {
         let Ok(request) = request else {
             return;
         };
+        if callable(&endpoint.url).is_err() {
+            return;
+        }
         // Where too much happens at once, some of it is not told.
         let _ = self.0.try_send(Outgoing {
             request,
@@ -180,6 +183,6 @@ async fn send(http: &dyn Http, metrics: &Metrics, outgoing: Outgoing) {
 }
 
 fn lost(metrics: &Metrics, outgoing: &Outgoing, error: &str) {
-    let uri = outgoing.request.uri().to_string();
+    let uri = callable(&outgoing.request.uri().to_string()).unwrap_or_default();
     LifecycleLost { uri: &uri, error }.emit(metrics);
 }

@@ -10,6 +10,7 @@ use tripline::model::verdict::{DeliveryState, Reason};
 use crate::support::{Gateway, PUSH_SECRET, Response, SECRET, github_signature, wait_until};
 
 mod interceptor;
+mod proofs;
 
 use interceptor::{Elsewhere, manifest};
 

@@ -186,6 +186,14 @@ impl NewObject<'_> {
                     );
                     origin.warning(&pointer, message)
                 }));
+                let given = object.meta().annotations.iter();
+                read.diagnostics.extend(given.filter_map(|(name, value)| {
+                    let values = annotations::wrong_value(name, value)?;
+                    let pointer = format!("/metadata/annotations/{}", pointer_token(name));
+                    let values = values.join(", ");
+                    let message = format!("{key}: `{name}` is one of {values}, not `{value}`");
+                    Some(origin.warning(&pointer, message))
+                }));
                 let origin = Arc::clone(origin);
                 let object = Object {
                     value: Arc::new(object),

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::Uri;
+
 use crate::api::interceptor::RegisteredInterceptor;
 use crate::api::trigger::{Interceptor, OneOrMany, Webhook};
 use crate::catalog::diagnostic::Diagnostic;
@@ -170,14 +172,18 @@ impl Surroundings<'_> {
 /// Where a URL may lead that a tenant of a namespace wrote: to the Services of
 /// that namespace in any case.
 pub(super) fn reach(url: &str, namespace: &str, tenants: Reach) -> Reach {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let uri: Option<Uri> = url.parse().ok();
     let own = [".svc", ".svc.cluster.local"];
-    let is_own = own.iter().any(|suffix| {
-        let service = host.strip_suffix(suffix);
-        let parts = service.and_then(|service| service.split_once('.'));
-        parts.is_some_and(|(name, inside)| !name.contains('@') && inside == namespace)
+    let is_own = uri.is_some_and(|uri| {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let host = uri.host().unwrap_or_default();
+        uri.scheme().is_some()
+            && !authority.contains('@')
+            && own.iter().any(|suffix| {
+                let service = host.strip_suffix(suffix);
+                let parts = service.and_then(|service| service.split_once('.'));
+                parts.is_some_and(|(_, inside)| inside == namespace)
+            })
     });
     match is_own {
         true => Reach::Configured,
@@ -207,5 +213,35 @@ fn missing(key: &ObjectKey, is_cluster: bool) -> String {
     match is_cluster {
         true => format!("there is no {key}; built in are {}", BUILT_IN.join(", ")),
         false => format!("there is no {key}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenants_reach_the_services_of_their_own_namespace_and_nobody_s_by_a_trick() {
+        let reach = |url| super::reach(url, "ci", Reach::Guarded);
+        for own in [
+            "http://hook.ci.svc/",
+            "https://hook.ci.svc.cluster.local:8443/x?y",
+            "http://hook.ci.svc:80",
+        ] {
+            assert_eq!(reach(own), Reach::Configured, "{own}");
+        }
+        for other in [
+            "http://hook.other.svc/",
+            "http://hook.ci.svc:80@10.0.0.1/",
+            "http://hook.ci.svc@10.0.0.1/",
+            "http://10.0.0.1/hook.ci.svc",
+            "http://10.0.0.1/#@hook.ci.svc",
+            "http://hook.ci.svc.evil.example/",
+            "http://a.b.ci.svc/",
+            "hook.ci.svc",
+            "http://",
+        ] {
+            assert_eq!(reach(other), Reach::Guarded, "{other}");
+        }
     }
 }

@@ -38,6 +38,22 @@ pub(in crate::intercept) struct Owners {
     only_file: bool,
 }
 
+/// A `checkType` that upstream does not know, and takes for the file alone.
+pub(in crate::intercept) fn odd_check_type(params: &Map<String, Value>) -> Option<Problem> {
+    const KNOWN: [&str; 4] = ["orgMembers", "repoMembers", "all", "none"];
+    let given = field(params, "githubOwners")?.as_object()?;
+    let check = field(given, "checkType")?.as_str()?;
+    (!check.is_empty() && !KNOWN.contains(&check)).then(|| {
+        Problem::at(
+            "/githubOwners/checkType",
+            format!(
+                "`{check}` is none of {}: only the file {FILE} says who may",
+                KNOWN.join(", ")
+            ),
+        )
+    })
+}
+
 impl Owners {
     /// Compiles `githubOwners`; nothing where it is absent or off.
     pub(in crate::intercept) fn compile(
