@@ -9,7 +9,9 @@ use crate::model::verdict::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RenderError {
     /// Nothing says what it is.
-    #[error("resource {resource} has no kind")]
+    #[error(
+        "resource {resource} has no kind, or more than a group and a version in its apiVersion"
+    )]
     NoKind {
         /// Which one.
         resource: usize,
