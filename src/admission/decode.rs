@@ -158,6 +158,9 @@ impl Decoder {
             self.holder = holder;
             self.place.truncate(length);
         }
+        for field in fields.iter().filter(|field| field.is_always_written) {
+            object.entry(field.name).or_insert_with(|| 0.into());
+        }
         *into = Some(Value::Object(object));
         Ok(())
     }

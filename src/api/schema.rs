@@ -30,6 +30,8 @@ pub struct Field {
     pub from: &'static str,
     /// Its type.
     pub of: &'static str,
+    /// Whether Go writes it also where nobody gives it: a number, then 0.
+    pub is_always_written: bool,
 }
 
 /// What a type looks like in JSON.
@@ -116,7 +118,13 @@ fn read(line: &'static str) -> Option<(&'static str, Type)> {
 fn read_field(text: &'static str) -> Option<Field> {
     let (name, of) = text.split_once(':')?;
     let (from, name) = name.rsplit_once('/').unwrap_or(("", name));
-    Some(Field { name, from, of })
+    let marked = of.strip_prefix('!');
+    Some(Field {
+        name,
+        from,
+        of: marked.unwrap_or(of),
+        is_always_written: marked.is_some(),
+    })
 }
 
 #[cfg(test)]

@@ -57,6 +57,12 @@ fn unknown_fields_may_stand_where_somebody_else_reads_them() {
     assert!(first(Unknown::PassedOver).is_none());
 }
 
+#[test]
+fn numbers_that_go_always_writes_are_written() {
+    let decoded = decode("v1.TopologySpreadConstraint", &json!({}), Unknown::Refused);
+    assert_eq!(decoded.value, json!({"maxSkew": 0}));
+}
+
 fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
