@@ -67,7 +67,7 @@ mod tests {
         let loaded = Loader::default().load(&triggers().into());
         let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
         assert_eq!(shown, Vec::<String>::new());
-        assert_eq!(loaded.snapshot.listeners().count(), 3);
+        assert_eq!(loaded.snapshot.listeners().count(), 5);
     }
 
     #[test]

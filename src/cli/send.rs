@@ -87,8 +87,10 @@ pub(super) fn provider_of(event: &RawEvent) -> Option<&'static str> {
 /// Gives a request a delivery id of its own, so that it is not taken for the
 /// recorded one. A sender without ids gets another time into its body.
 pub(super) fn freshen(event: &mut RawEvent) {
-    const DELIVERY_HEADERS: [&str; 6] = [
+    const DELIVERY_HEADERS: [&str; 8] = [
         "X-Github-Delivery",
+        "X-Request-Uuid",
+        "X-Request-Id",
         "Idempotency-Key",
         "Webhook-Id",
         "X-Gitlab-Event-Uuid",

@@ -25,7 +25,8 @@ pub(super) const SCHEME: Scheme = Scheme {
         "X-Hub-Signature-256",
         "X-Hub-Signature",
     ],
-    disclaims: &["X-Gitlab-Event"],
+    // Bitbucket signs under a header of this name, too.
+    disclaims: &["X-Gitlab-Event", "X-Event-Key"],
     check: Check::Hmac {
         header: "X-Hub-Signature-256",
         hashes: &[(Hash::Sha256, "sha256=")],

@@ -16,7 +16,12 @@ pub(super) const SCHEME: Scheme = Scheme {
     name: "harbor",
     // Harbor sends no header of its own, so whoever is nobody else may be Harbor.
     claims: &["Authorization", "Content-Type"],
-    disclaims: &["X-Github-Event", "X-Gitlab-Event", "X-Event-Key"],
+    disclaims: &[
+        "X-Github-Event",
+        "X-Gitlab-Event",
+        "X-Event-Key",
+        "X-Slack-Signature",
+    ],
     check: Check::Token {
         header: "Authorization",
     },

@@ -8,14 +8,23 @@ use tripline::model::event::{BodyRule, RawEvent};
 use tripline::model::headers::Headers;
 use tripline::model::ids::ListenerId;
 use tripline::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
+use tripline::model::verdict::Reason;
 use tripline::verify::{Arrival, Verification, Verifier, identify, registry};
 
 /// What the fixtures are signed with; `tests/fixtures/README.md` says so too.
-pub(crate) const SECRETS: [(&str, &str); 3] = [
+pub(crate) const SECRETS: [(&str, &str); 5] = [
     ("github", "tripline-demo-github-secret"),
     ("gitlab", "tripline-demo-gitlab-token"),
     ("harbor", "Bearer tripline-demo-harbor-token"),
+    ("bitbucket", "tripline-demo-bitbucket-secret"),
+    ("slack", "tripline-demo-slack-signing-secret"),
 ];
+
+/// Senders that sign the body, and so notice a change of it.
+const SIGN_THE_BODY: [&str; 3] = ["github", "bitbucket", "slack"];
+
+/// Forms of people at a keyboard: they have no type and no id.
+const WITHOUT_TYPE_AND_ID: [&str; 1] = ["slack"];
 
 /// Knows the secret of each sender under its name.
 struct Known;
@@ -43,7 +52,7 @@ pub(crate) fn all() -> Vec<(String, PathBuf)> {
         }
     }
     all.sort();
-    assert!(all.len() >= 17, "the fixtures are found");
+    assert!(all.len() >= 28, "the fixtures are found");
     all
 }
 
@@ -67,14 +76,25 @@ pub(crate) fn read(path: &Path) -> RawEvent {
     }
 }
 
+/// When a request came: the time that its sender has signed, where one does.
+pub(crate) fn came_ms(raw: &RawEvent) -> i64 {
+    let signed = raw.headers.get("X-Slack-Request-Timestamp");
+    signed.map_or(0, |seconds| seconds.parse::<i64>().unwrap() * 1000)
+}
+
 fn verify(sender: &str, raw: RawEvent) -> Verification {
+    let came_ms = came_ms(&raw);
+    verify_at(came_ms, sender, raw)
+}
+
+fn verify_at(received_ms: i64, sender: &str, raw: RawEvent) -> Verification {
     let secret = SecretKeyRef {
         namespace: "default".into(),
         name: sender.into(),
         key: "k".into(),
     };
     let verifier = Verifier::new(registry::scheme(sender).unwrap(), vec![secret]);
-    Arrival::new(raw, &Known, 0).verify(&[verifier])
+    Arrival::new(raw, &Known, received_ms).verify(&[verifier])
 }
 
 #[test]
@@ -93,6 +113,10 @@ fn genuine_requests_are_verified_and_recognised() {
             Some(sender.as_str()),
             "{shown}"
         );
+        if WITHOUT_TYPE_AND_ID.contains(&sender.as_str()) {
+            assert!(identify(&listener, &event).is_none(), "{shown}");
+            continue;
+        }
         let facts = event.facts().unwrap();
         assert!(
             facts.event_type().is_some_and(|event| !event.is_empty()),
@@ -110,7 +134,7 @@ fn a_changed_byte_is_refused() {
     for (sender, path) in all() {
         let scheme = registry::scheme(&sender).unwrap();
         let raw = read(&path);
-        let signed = scheme.sign(b"another secret", &raw.body, 0);
+        let signed = scheme.sign(b"another secret", &raw.body, came_ms(&raw));
         let (header, value) = signed.unwrap().remove(0);
         let mut other_secret = raw.clone();
         other_secret.headers.remove(header);
@@ -133,7 +157,7 @@ fn a_changed_byte_is_refused() {
             path.display()
         );
         // Who signs the body notices a change of it.
-        if sender == "github" {
+        if SIGN_THE_BODY.contains(&sender.as_str()) {
             let mut changed = raw;
             let mut body = changed.body.to_vec();
             body[10] ^= 1;
@@ -144,6 +168,44 @@ fn a_changed_byte_is_refused() {
                 path.display()
             );
         }
+    }
+}
+
+#[test]
+fn a_signature_with_a_time_is_good_around_that_time_only() {
+    let now_ms = 1_900_000_000_000;
+    for (sender, path) in all().into_iter().filter(|(name, _)| name == "slack") {
+        let mut raw = read(&path);
+        let (_, secret) = SECRETS.iter().find(|(name, _)| *name == sender).unwrap();
+        let scheme = registry::scheme(&sender).unwrap();
+        let signed = scheme.sign(secret.as_bytes(), &raw.body, now_ms).unwrap();
+        assert_eq!(signed.len(), 2, "a signature and its time");
+        for (header, value) in signed {
+            raw.headers.remove(header);
+            raw.headers.append(header, value);
+        }
+        for seconds in [-301, -300, 0, 300, 301_i64] {
+            let verified = verify_at(now_ms + seconds * 1000, &sender, raw.clone());
+            match seconds.abs() {
+                301 => assert!(
+                    matches!(verified, Verification::Refused(Reason::SignatureExpired)),
+                    "{seconds}: {verified:?}"
+                ),
+                _ => assert!(
+                    matches!(verified, Verification::Verified(_)),
+                    "{seconds}: {verified:?}"
+                ),
+            }
+        }
+        // Another time under the same signature is a forgery.
+        raw.headers.remove("X-Slack-Request-Timestamp");
+        let other = (now_ms / 1000 + 1).to_string();
+        raw.headers.append("X-Slack-Request-Timestamp", other);
+        let verified = verify_at(now_ms, &sender, raw);
+        assert!(
+            matches!(verified, Verification::Refused(Reason::SignatureMismatch)),
+            "{verified:?}"
+        );
     }
 }
 

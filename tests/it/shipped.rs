@@ -14,7 +14,7 @@ use tripline::secrets::{SecretSet, SecretStore};
 use tripline::shipped;
 use uuid::Uuid;
 
-use crate::fixtures::read;
+use crate::fixtures::{came_ms, read};
 
 #[test]
 fn every_recorded_request_makes_what_it_should() {
@@ -44,7 +44,7 @@ fn every_recorded_request_makes_what_it_should() {
             let circumstances = Circumstances {
                 secrets: &*store,
                 fresh: Uuid::from_u128(7),
-                received_ms: 0,
+                received_ms: came_ms(&recorded),
                 explain: false,
                 recalled: false,
             };
