@@ -190,9 +190,17 @@ impl Chain {
         self.first_question().is_some()
     }
 
-    /// Whether an expression says who sent an event.
+    /// Whether an expression says who sent an event, before any interceptor
+    /// runs: nobody passes it who does not know a secret.
     pub fn authenticates(&self) -> bool {
-        self.credentials().next().is_some()
+        let mut steps = self.steps.iter();
+        steps.any(|step| matches!(&step.interceptor, Interceptor::Cel(cel) if cel.proves()))
+    }
+
+    /// Whether a webhook puts another event in the place of one.
+    pub fn replaces(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| matches!(step.interceptor, Interceptor::Webhook(_)))
     }
 
     /// Secrets that it sends to others.
@@ -236,6 +244,22 @@ impl Chain {
         })
     }
 
+    /// Lets every expression that says who sent the event do so. What stops it,
+    /// and which step that is.
+    pub fn authenticate(
+        &self,
+        event: &VerifiedEvent,
+        around: &Surroundings<'_>,
+    ) -> Result<(), (&str, Stop)> {
+        for step in &self.steps {
+            if let Interceptor::Cel(cel) = &step.interceptor {
+                let proven = cel.authenticate(event, around);
+                proven.map_err(|stop| (step.name.as_str(), stop))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Runs the chain as far as nobody else has to be asked, with the
     /// `extensions` that there are. Whatever says who sent the event comes
     /// first, so that a stranger learns nothing from the rest; then it stops
@@ -253,13 +277,9 @@ impl Chain {
             findings: Vec::with_capacity(self.steps.len()),
             rest: None,
         };
-        for step in &self.steps {
-            if let Interceptor::Cel(cel) = &step.interceptor
-                && let Err(stop) = cel.authenticate(event, around)
-            {
-                outcome.stop(&step.name, stop);
-                return outcome;
-            }
+        if let Err((step, stop)) = self.authenticate(event, around) {
+            outcome.stop(step, stop);
+            return outcome;
         }
         if event.is_ping() {
             let stop = Stop::filtered(Reason::Ping, Reason::Ping.meaning());

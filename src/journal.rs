@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::model::event::{BodyRule, RawEvent};
+use crate::model::event::{BodyRule, Proven, RawEvent};
 use crate::model::finding::Finding;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, DeliveryKey, EventId, ListenerId, Revision, TriggerId};
@@ -33,13 +33,15 @@ pub type Done<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Se
 /// A durable record of deliveries.
 pub trait Journal: Send + Sync {
     /// Records a request: the deliveries that it causes, and what of it has to
-    /// wait, where `quotas` have room for that. When this returns, all of it
-    /// is durable. Deliveries that were recorded before under the same key are
+    /// wait, where `quotas` have room for that. Where not all of it has and the
+    /// sender `may_retry`, what has to wait is not recorded at all. When this
+    /// returns, all of it is durable. Deliveries that were recorded before under the same key are
     /// told from new ones.
     fn admit(
         &self,
         event: Option<NewEvent>,
         waiting: Vec<NewDeferral>,
+        may_retry: bool,
         quotas: Quotas,
     ) -> Done<'_, Admitted>;
 
@@ -63,15 +65,9 @@ pub trait Journal: Send + Sync {
     /// The oldest event after number `after` that waits.
     fn next_deferred(&self, after: i64) -> Done<'_, Option<Deferral>>;
 
-    /// Records what became of a waiting event: the deliveries that it caused
-    /// after all, and the triggers for which it still waits. Nothing where it
-    /// does not wait any more.
-    fn settle(
-        &self,
-        id: i64,
-        waiting: Vec<TriggerId>,
-        events: Vec<NewEvent>,
-    ) -> Done<'_, Vec<Receipt>>;
+    /// Records what became of a waiting event. Nothing where it does not wait
+    /// any more.
+    fn settle(&self, id: i64, settlement: Settlement) -> Done<'_, Option<Vec<Receipt>>>;
 
     /// Ends the wait of an event that nobody has decided on. It is kept for
     /// somebody to look at.
@@ -294,11 +290,25 @@ pub struct NewDeferral {
     pub triggers: Vec<TriggerId>,
     /// Whether they know who sent it.
     pub verified: bool,
+    /// Which secrets have proved it.
+    pub proven: Vec<Proven>,
     /// When it came, in milliseconds of Unix time.
     pub received_ms: i64,
     /// The request, credentials included. They are sealed before they are
     /// written.
     pub request: RawEvent,
+}
+
+/// What became of a waiting event.
+#[derive(Clone, Debug, Default)]
+pub struct Settlement {
+    /// The triggers for which it waits on.
+    pub waiting: Vec<TriggerId>,
+    /// Those for which nobody can ever decide on it: it is kept for somebody to
+    /// look at, and when that was, in milliseconds of Unix time.
+    pub given_up: Option<(Vec<TriggerId>, i64)>,
+    /// The deliveries that it caused after all.
+    pub events: Vec<NewEvent>,
 }
 
 /// How much may wait for one listener.

@@ -10,6 +10,7 @@ mod answer;
 mod consult;
 mod gate;
 mod judge;
+mod pass;
 mod perform;
 mod walk;
 

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::model::event::{Proof, RawEvent, SharedEvent, VerifiedEvent};
+use crate::model::event::{Proof, Proven, RawEvent, SharedEvent, VerifiedEvent};
 use crate::model::headers::Headers;
 use crate::model::ids::ListenerId;
 use crate::model::secret::{SecretKeyRef, SecretLookup, SecretValue, Secrets};
@@ -79,7 +79,7 @@ pub struct Arrival<'s> {
     event: Arc<SharedEvent>,
     secrets: &'s dyn Secrets,
     received_ms: i64,
-    proofs: Vec<(&'static str, SecretKeyRef, Finding)>,
+    proofs: Vec<(String, SecretKeyRef, Finding)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,10 +120,25 @@ impl<'s> Arrival<'s> {
         Verification::Verified(attest(&self.event, proof))
     }
 
-    /// The request for a trigger that has verified it before: the journal
-    /// says so, and a verdict stands when a secret rotates later.
-    pub fn recalled(&self) -> Verification {
-        Verification::Verified(attest(&self.event, Proof::Recalled))
+    /// The request, of which `proven` holds by the journal. No other secret
+    /// counts for that: who asks for another one asks the request.
+    #[must_use]
+    pub fn recalling(mut self, proven: &[Proven]) -> Self {
+        let known = proven.iter().cloned();
+        self.proofs
+            .extend(known.map(|one| (one.verifier, one.secret, Finding::Match)));
+        self
+    }
+
+    /// What is proved of it so far.
+    pub fn proven(&self) -> Vec<Proven> {
+        let matches = self.proofs.iter().filter(|proof| proof.2 == Finding::Match);
+        matches
+            .map(|(verifier, secret, _)| Proven {
+                verifier: verifier.clone(),
+                secret: secret.clone(),
+            })
+            .collect()
     }
 
     /// The request itself.
@@ -153,7 +168,7 @@ impl<'s> Arrival<'s> {
         let mut unknown = None;
         for secret in &verifier.secrets {
             let finding = self.proofs.iter().find_map(|(scheme, known, finding)| {
-                (*scheme == verifier.scheme.name && known == secret).then_some(*finding)
+                (scheme == verifier.scheme.name && known == secret).then_some(*finding)
             });
             let finding = finding.unwrap_or_else(|| {
                 let finding = match usable(self.secrets.find(secret)) {
@@ -162,7 +177,7 @@ impl<'s> Arrival<'s> {
                     Ok(_) => Finding::Mismatch,
                 };
                 self.proofs
-                    .push((verifier.scheme.name, secret.clone(), finding));
+                    .push((verifier.scheme.name.to_owned(), secret.clone(), finding));
                 finding
             });
             match finding {

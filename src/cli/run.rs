@@ -173,7 +173,7 @@ fn prepare_run(args: &RunArgs) -> Result<(World, Arc<Listener>, Accepted)> {
         fresh: Uuid::now_v7(),
         received_ms: unix_ms(),
         explain: true,
-        recalled: false,
+        proven: &[],
     };
     let mut accepted = judge(&listener, raw, &circumstances);
     if accepted.awaits_interceptor() {

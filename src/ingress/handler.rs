@@ -314,7 +314,7 @@ impl Ingress {
                 fresh,
                 received_ms: unix_ms(),
                 explain,
-                recalled: false,
+                proven: &[],
             };
             return Ok(judge(listener, raw, &circumstances));
         }
@@ -326,7 +326,7 @@ impl Ingress {
                 fresh,
                 received_ms: unix_ms(),
                 explain,
-                recalled: false,
+                proven: &[],
             };
             judge(&listener, raw, &circumstances)
         });

@@ -56,6 +56,11 @@ impl CelStep {
         filter.chain(self.overlays.iter().flat_map(Overlay::credentials))
     }
 
+    /// Whether nobody passes it who does not know a secret.
+    pub(super) fn proves(&self) -> bool {
+        self.filter.as_ref().is_some_and(Filter::proves)
+    }
+
     /// Says who sent the event, where the filter does that and nothing before
     /// it has to run first. A body that cannot be read proves nothing.
     pub(super) fn authenticate(

@@ -15,13 +15,13 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::ids::{DeliveryId, EventId, TriggerId};
+use crate::model::ids::{DeliveryId, EventId};
 
 use super::progress::Progress;
 use super::seal::Seal;
 use super::{
     Admitted, Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Lease,
-    NewDeferral, NewEvent, Quotas, Receipt, Rendered,
+    NewDeferral, NewEvent, Quotas, Receipt, Rendered, Settlement,
 };
 
 mod checkpoint;
@@ -158,6 +158,7 @@ impl Journal for SqliteJournal {
         &self,
         event: Option<NewEvent>,
         waiting: Vec<NewDeferral>,
+        may_retry: bool,
         quotas: Quotas,
     ) -> Done<'_, Admitted> {
         let seal = Arc::clone(&self.seal);
@@ -169,7 +170,7 @@ impl Journal for SqliteJournal {
             let (fitting, turned_away): (Vec<_>, Vec<_>) =
                 deferral::split(connection, &waiting, quotas)?;
             // Who is told to come again must not find half of it kept.
-            if event.is_some() || turned_away.is_empty() {
+            if !may_retry || turned_away.is_empty() {
                 for deferral in fitting {
                     deferral::insert(connection, &seal, deferral)?;
                 }
@@ -206,21 +207,20 @@ impl Journal for SqliteJournal {
         self.write(move |connection| deferral::next(connection, &seal, after))
     }
 
-    fn settle(
-        &self,
-        id: i64,
-        waiting: Vec<TriggerId>,
-        events: Vec<NewEvent>,
-    ) -> Done<'_, Vec<Receipt>> {
+    fn settle(&self, id: i64, settlement: Settlement) -> Done<'_, Option<Vec<Receipt>>> {
         let seal = Arc::clone(&self.seal);
         self.write(move |connection| {
-            let mut receipts = Vec::new();
-            if deferral::settle(connection, id, &waiting)? {
-                for event in &events {
-                    receipts.append(&mut event::insert(connection, &seal, event)?);
-                }
+            if let Some((triggers, now_ms)) = &settlement.given_up {
+                deferral::set_aside(connection, id, triggers, *now_ms)?;
             }
-            Ok(receipts)
+            if !deferral::settle(connection, id, &settlement.waiting)? {
+                return Ok(None);
+            }
+            let mut receipts = Vec::new();
+            for event in &settlement.events {
+                receipts.append(&mut event::insert(connection, &seal, event)?);
+            }
+            Ok(Some(receipts))
         })
     }
 

@@ -79,6 +79,16 @@ pub enum Proof {
     Recalled,
 }
 
+/// A secret that gives what a request carries. It stands when the secret
+/// rotates later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proven {
+    /// The verifier that compared.
+    pub verifier: String,
+    /// The secret that matched.
+    pub secret: SecretKeyRef,
+}
+
 /// An event whose sender is known. Cheap to clone: the parsed body is shared
 /// by every trigger that looks at the event.
 #[derive(Clone, Debug)]

@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use crate::catalog::{Listener, Trigger};
 use crate::journal::{NewDeferral, NewDelivery, NewEvent, Receipt, Recorded};
-use crate::model::event::{RawEvent, VerifiedEvent};
+use crate::model::event::{Proven, RawEvent, VerifiedEvent};
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, EventId, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason, Verdict};
 use crate::verify;
 
-use super::answer::{Answer, answer};
+use super::answer::{Answer, answer, is_known};
 use super::gate::Acceptance;
 use super::judge::Judgement;
 
@@ -45,6 +45,8 @@ pub struct Accepted {
     pub(super) identity: Option<verify::Identity>,
     /// The request as it came, where somebody cannot decide on it yet.
     pub(super) request: Option<RawEvent>,
+    /// Which secrets have proved who sent it.
+    pub(super) proven: Vec<Proven>,
 }
 
 /// Where a delivery stands that came before.
@@ -144,11 +146,34 @@ impl Accepted {
         answer(&self.judgements, self.is_incomplete)
     }
 
+    /// Whether its sender may be told to send it again: nobody who knows him
+    /// has decided on it.
+    pub(super) fn may_retry(&self) -> bool {
+        !self.judgements.iter().any(is_known)
+    }
+
     /// Triggers that cannot decide yet.
     pub(super) fn waiting(&self) -> Vec<TriggerId> {
         let deferred = self.judgements.iter();
         let deferred = deferred.filter(|judgement| judgement.verdict == Verdict::Deferred);
         deferred
+            .map(|judgement| judgement.trigger.clone())
+            .collect()
+    }
+
+    /// Triggers that know who sent it and were given no answer that may yet
+    /// come.
+    pub fn abandoned(&self) -> Vec<TriggerId> {
+        let unanswered = self.judgements.iter().filter(|judgement| {
+            let reason = judgement.reason;
+            judgement.verified
+                && judgement.verdict == Verdict::Failed
+                && matches!(
+                    reason,
+                    Some(Reason::InterceptorFailed | Reason::InterceptorUnavailable)
+                )
+        });
+        unanswered
             .map(|judgement| judgement.trigger.clone())
             .collect()
     }
@@ -169,6 +194,7 @@ impl Accepted {
                 listener: listener.id.clone(),
                 triggers,
                 verified,
+                proven: self.proven.clone(),
                 received_ms: now_ms,
                 request: request.clone(),
             })

@@ -25,19 +25,10 @@ pub enum Answer {
 /// `is_incomplete` says that there may be triggers that nobody could read:
 /// nobody is turned away for good then.
 pub fn answer(judgements: &[Judgement], is_incomplete: bool) -> Answer {
-    let failed_by = |judgement: &Judgement, is: fn(Reason) -> bool| {
-        let failed = judgement.verdict == Verdict::Failed;
-        judgement.reason.filter(|reason| failed && is(*reason))
-    };
     let bad_body = |judgement: &Judgement| failed_by(judgement, is_about_body);
     let no_room = |judgement: &Judgement| failed_by(judgement, is_about_room);
-    let known = |judgement: &Judgement| match judgement.verdict {
-        Verdict::Matched | Verdict::Filtered => true,
-        Verdict::Failed => bad_body(judgement).or(no_room(judgement)).is_none(),
-        Verdict::NotMine | Verdict::Refused | Verdict::Deferred => false,
-    };
     let deferred = |judgement: &Judgement| judgement.verdict == Verdict::Deferred;
-    if judgements.iter().any(known) {
+    if judgements.iter().any(is_known) {
         Answer::Accepted
     } else if let Some(reason) = judgements.iter().find_map(no_room) {
         Answer::Later(reason)
@@ -52,6 +43,22 @@ pub fn answer(judgements: &[Judgement], is_incomplete: bool) -> Answer {
     } else {
         Answer::Unauthorised
     }
+}
+
+/// Whether a trigger that knows its senders has decided on the event, so that
+/// it is accepted whatever the others do.
+pub(super) fn is_known(judgement: &Judgement) -> bool {
+    let excuse = |reason| is_about_body(reason) || is_about_room(reason);
+    match judgement.verdict {
+        Verdict::Matched | Verdict::Filtered => true,
+        Verdict::Failed => failed_by(judgement, excuse).is_none(),
+        Verdict::NotMine | Verdict::Refused | Verdict::Deferred => false,
+    }
+}
+
+fn failed_by(judgement: &Judgement, is: fn(Reason) -> bool) -> Option<Reason> {
+    let failed = judgement.verdict == Verdict::Failed;
+    judgement.reason.filter(|reason| failed && is(*reason))
 }
 
 fn is_about_room(reason: Reason) -> bool {

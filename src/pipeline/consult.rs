@@ -10,11 +10,13 @@ use serde_json::Map;
 use crate::catalog::Listener;
 use crate::intercept::Placed;
 use crate::intercept::calls::Calls;
+use crate::model::event::Proven;
 use crate::model::verdict::{Reason, Verdict};
 use crate::verify::Arrival;
 
 use super::accepted::Accepted;
-use super::judge::{Circumstances, Judgement, Pending, pass};
+use super::judge::{Circumstances, Judgement, Pending};
+use super::pass::pass;
 use super::walk::{Arrived, Halted, Walker};
 
 /// Asks those whom the triggers wait for. What they say is in the judgements
@@ -26,11 +28,13 @@ pub async fn consult(
     calls: &dyn Calls,
 ) {
     let event_id = accepted.event.to_string();
+    let proven = accepted.proven.clone();
     let consulting = Consulting {
         listener,
         circumstances,
         calls,
         event_id: &event_id,
+        proven: &proven,
     };
     let mut groups = HashMap::new();
     for index in 0..accepted.judgements.len() {
@@ -55,6 +59,7 @@ struct Consulting<'a> {
     circumstances: &'a Circumstances<'a>,
     calls: &'a dyn Calls,
     event_id: &'a str,
+    proven: &'a [Proven],
 }
 
 impl Consulting<'_> {
@@ -87,7 +92,7 @@ impl Consulting<'_> {
         &self,
         judgement: &mut Judgement,
         pending: Pending,
-        groups: &mut HashMap<usize, Result<Arrived, Halted>>,
+        groups: &mut HashMap<(usize, bool), Result<Arrived, Halted>>,
     ) {
         let Some(trigger) = judgement.compiled.clone() else {
             return;
@@ -95,7 +100,7 @@ impl Consulting<'_> {
         let Some(group) = &trigger.group else {
             return;
         };
-        let walked = match groups.entry(group.source.index) {
+        let walked = match groups.entry((group.source.index, judgement.verified)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
                 let path = group.path();
@@ -119,21 +124,12 @@ impl Consulting<'_> {
         let is_replaced = arrived.replaced.is_some();
         let event = arrived.replaced.unwrap_or(pending.event);
         let (secrets, came) = (self.circumstances.secrets, self.circumstances.received_ms);
-        let mut arrival = Arrival::new(event.to_raw(), secrets, came);
-        let namespace = &trigger.source.namespace;
-        // That somebody has verified it for the group says nothing of what the
-        // trigger itself asks for.
-        let afresh = Circumstances {
-            recalled: false,
-            ..*self.circumstances
-        };
-        let passage = pass(
-            &mut arrival,
-            &trigger.way,
-            (self.listener, namespace),
-            (arrived.extensions, true),
-            &afresh,
-        );
+        // Nothing is proved yet of an event that a webhook has put in place.
+        let known = if is_replaced { &[] } else { self.proven };
+        let mut arrival = Arrival::new(event.to_raw(), secrets, came).recalling(known);
+        let at = (self.listener, trigger.source.namespace.as_str());
+        let before = (arrived.extensions, true);
+        let passage = pass(&mut arrival, &trigger.way, at, before, self.circumstances);
         let event = judgement.take(passage);
         judgement.replaced = event.filter(|_| is_replaced);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::catalog::Listener;
-use crate::journal::{Journal, JournalError, Quotas};
+use crate::journal::{Journal, JournalError, Quotas, Settlement};
 use crate::model::ids::TriggerId;
 
 use super::accepted::{Accepted, Held};
@@ -69,7 +69,9 @@ impl Gate {
         if event.is_none() && waiting.is_empty() {
             return Ok(Vec::new());
         }
-        let admitted = self.journal.admit(event, waiting, self.quotas).await?;
+        let may_retry = accepted.may_retry();
+        let admitted = self.journal.admit(event, waiting, may_retry, self.quotas);
+        let admitted = admitted.await?;
         for triggers in admitted.turned_away {
             accepted.turn_away(&triggers);
         }
@@ -79,7 +81,7 @@ impl Gate {
     /// Looks again at an event that waits: of its triggers, those that can be
     /// decided now are, and what they want is made durable together with the
     /// end of the wait. It goes on waiting for the others, and for those that
-    /// are `absent`.
+    /// are `absent`. Nothing where somebody else has ended its wait.
     pub async fn settle(
         &self,
         id: i64,
@@ -87,13 +89,20 @@ impl Gate {
         listener: &Listener,
         absent: Vec<TriggerId>,
         at: Acceptance,
-    ) -> Result<Settled, JournalError> {
+    ) -> Result<Option<Settled>, JournalError> {
         let mut waiting = accepted.waiting();
         waiting.extend(absent);
-        let events = accepted.new_events(listener, at);
-        let receipts = self.journal.settle(id, waiting, events).await?;
+        let abandoned = accepted.abandoned();
+        let settlement = Settlement {
+            waiting,
+            given_up: (!abandoned.is_empty()).then_some((abandoned, at.now_ms)),
+            events: accepted.new_events(listener, at),
+        };
+        let Some(receipts) = self.journal.settle(id, settlement).await? else {
+            return Ok(None);
+        };
         let held = accepted.take_receipts(receipts, at.now_ms);
-        Ok(Settled { accepted, held })
+        Ok(Some(Settled { accepted, held }))
     }
 
     /// The journal.

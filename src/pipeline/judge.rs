@@ -6,19 +6,19 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::catalog::{Entry, Listener, Trigger, Way};
-use crate::intercept::Surroundings;
+use crate::catalog::{Broken, Entry, Group, Listener, Trigger};
 use crate::journal::Receipt;
-use crate::model::event::{Proof, RawEvent, VerifiedEvent};
+use crate::model::event::{Proof, Proven, RawEvent, VerifiedEvent};
 use crate::model::finding::{Finding, Stop};
 use crate::model::headers::Headers;
 use crate::model::ids::{EventId, TriggerId};
 use crate::model::json;
 use crate::model::secret::Secrets;
 use crate::model::verdict::{Reason, Verdict};
-use crate::verify::{Arrival, Verification, Verifier};
+use crate::verify::Arrival;
 
 use super::accepted::Accepted;
+use super::pass::{Passage, pass, prove, verified};
 
 /// What one trigger made of an event.
 #[derive(Debug)]
@@ -97,14 +97,12 @@ impl Judgement {
 
     /// Takes over what came of a way. Whether the event passed it.
     pub(super) fn take(&mut self, passage: Passage) -> Option<VerifiedEvent> {
+        self.verified = passage.is_known();
         self.verdict = passage.verdict;
         self.reason = passage.reason;
         self.extensions = passage.extensions;
         self.findings.extend(passage.findings);
         self.resume = passage.rest;
-        // An expression may have to say who sent it, and be unable to.
-        self.verified = passage.event.is_some()
-            && !matches!(passage.verdict, Verdict::Refused | Verdict::Deferred);
         passage.event
     }
 
@@ -147,8 +145,8 @@ pub struct Circumstances<'a> {
     pub received_ms: i64,
     /// Whether somebody will look at the explanations of what is filtered.
     pub explain: bool,
-    /// Whether the triggers have verified the sender before, by the journal.
-    pub recalled: bool,
+    /// What the request has proved before, by the journal.
+    pub proven: &'a [Proven],
 }
 
 /// Lets every trigger of the listener look at a request: verify, then match.
@@ -157,7 +155,8 @@ pub struct Circumstances<'a> {
 pub fn judge(listener: &Listener, raw: RawEvent, circumstances: &Circumstances<'_>) -> Accepted {
     let is_cloud_event = is_cloud_event(&raw.headers);
     let complaint = complaint(listener, &raw);
-    let arrival = Arrival::new(raw, circumstances.secrets, circumstances.received_ms);
+    let arrival = Arrival::new(raw, circumstances.secrets, circumstances.received_ms)
+        .recalling(circumstances.proven);
     let mut judging = Judging {
         listener,
         arrival,
@@ -183,6 +182,7 @@ pub fn judge(listener: &Listener, raw: RawEvent, circumstances: &Circumstances<'
         event: EventId(circumstances.fresh),
         headers: None,
         request: is_waiting.then(|| judging.arrival.request().clone()),
+        proven: judging.arrival.proven(),
         judgements,
         is_incomplete: listener.is_incomplete,
         is_cloud_event,
@@ -217,71 +217,48 @@ struct Judging<'a, 's> {
     groups: HashMap<usize, Passage>,
 }
 
-/// What came of a way as far as nobody else has to be asked.
-#[derive(Clone, Debug)]
-pub(super) struct Passage {
-    pub verdict: Verdict,
-    pub reason: Option<Reason>,
-    pub findings: Vec<Finding>,
-    /// The event, where somebody has verified it or nobody asks.
-    pub event: Option<VerifiedEvent>,
-    /// Whether a secret has proved who sent it.
-    pub is_proven: bool,
-    pub extensions: Map<String, Value>,
-    pub rest: Option<usize>,
-}
-
 impl Judging<'_, '_> {
     fn judge(&mut self, entry: &Entry) -> (Judgement, Option<VerifiedEvent>) {
         let mut judgement = Judgement::new(entry.id().clone(), entry.name().to_owned());
         let trigger = match entry {
             Entry::Ready(trigger) => trigger,
             Entry::Broken(broken) => {
-                let Some(verifiers) = &broken.verifiers else {
-                    judgement.stop("verify", Verdict::Deferred, Reason::BadConfig, None);
-                    return (judgement, None);
-                };
-                let verification = verification(&mut self.arrival, verifiers, self.circumstances);
-                let event = match verified(verification) {
-                    Ok(event) => event,
-                    Err(passage) => return (judgement_of(judgement, *passage), None),
-                };
-                judgement.findings.push(Finding::passed("verify"));
-                judgement.stop("match", Verdict::Deferred, Reason::BadConfig, None);
-                // What would have said who sent it may be what is broken.
-                judgement.verified = *event.proof() != Proof::NoVerifier;
-                return (judgement, Some(event));
+                let event = self.broken(broken, &mut judgement);
+                return (judgement, event);
             }
         };
         judgement.compiled = Some(Arc::clone(trigger));
+        let own = (self.listener, trigger.source.namespace.as_str());
         let (mut extensions, mut is_proven) = (Map::new(), false);
         if let Some(group) = &trigger.group {
-            let source = &group.source;
-            let passage = match self.groups.get(&source.index) {
-                Some(known) => known.clone(),
-                None => {
-                    let passed = self.pass(&group.way, &source.namespace, Map::new(), false);
-                    self.groups.insert(source.index, passed.clone());
-                    passed
+            // A stranger learns nothing from the group, and does not make it ask.
+            if !group.way.replaces() {
+                match prove(&mut self.arrival, &trigger.way, own, self.circumstances) {
+                    Ok(proven) => is_proven = proven,
+                    Err(passage) => {
+                        let event = judgement.take(*passage);
+                        return (judgement, event);
+                    }
                 }
-            };
+            }
+            let mut passage = self.group(group);
+            passage.is_proven |= is_proven;
+            is_proven = passage.is_proven;
             if passage.verdict != Verdict::Matched {
                 let event = judgement.take(passage);
                 return (judgement, event);
             }
-            is_proven = passage.is_proven;
+            judgement.findings = passage.findings;
             if let (Some(resume), Some(event)) = (passage.rest, &passage.event) {
-                let verified = is_proven || group.way.authenticates();
-                judgement.findings = passage.findings;
                 judgement.extensions = passage.extensions;
-                judgement.wait(event.clone(), true, resume, verified);
+                judgement.wait(event.clone(), true, resume, is_proven);
                 return (judgement, None);
             }
-            judgement.findings = passage.findings;
             extensions = passage.extensions;
         }
-        let namespace = &trigger.source.namespace;
-        let passage = self.pass(&trigger.way, namespace, extensions, is_proven);
+        let before = (extensions, is_proven);
+        let arrival = &mut self.arrival;
+        let passage = pass(arrival, &trigger.way, own, before, self.circumstances);
         let event = judgement.take(passage);
         if let (Some(resume), Some(event)) = (judgement.resume, &event)
             && judgement.verdict == Verdict::Matched
@@ -293,98 +270,35 @@ impl Judging<'_, '_> {
         (judgement, event)
     }
 
-    fn pass(
-        &mut self,
-        way: &Way,
-        namespace: &str,
-        extensions: Map<String, Value>,
-        is_proven: bool,
-    ) -> Passage {
-        let before = (extensions, is_proven);
-        pass(
-            &mut self.arrival,
-            way,
-            (self.listener, namespace),
-            before,
-            self.circumstances,
-        )
-    }
-}
-
-fn judgement_of(mut judgement: Judgement, passage: Passage) -> Judgement {
-    judgement.take(passage);
-    judgement
-}
-
-fn verification(
-    arrival: &mut Arrival<'_>,
-    verifiers: &[Verifier],
-    circumstances: &Circumstances<'_>,
-) -> Verification {
-    match circumstances.recalled {
-        true => arrival.recalled(),
-        false => arrival.verify(verifiers),
-    }
-}
-
-/// The event, or the passage that ends before it begins.
-fn verified(verification: Verification) -> Result<VerifiedEvent, Box<Passage>> {
-    let (verdict, reason, detail) = match verification {
-        Verification::Verified(event) => return Ok(event),
-        Verification::Refused(reason) => (Verdict::Refused, reason, None),
-        Verification::NotMine(reason) => (Verdict::NotMine, reason, None),
-        Verification::Deferred(reason, secret) => {
-            let detail = format!("waits for secret {secret}");
-            (Verdict::Deferred, reason, Some(detail))
+    /// A trigger that does not work: its events wait.
+    fn broken(&mut self, broken: &Broken, judgement: &mut Judgement) -> Option<VerifiedEvent> {
+        let Some(verifiers) = &broken.verifiers else {
+            judgement.stop("verify", Verdict::Deferred, Reason::BadConfig, None);
+            return None;
+        };
+        match verified(&mut self.arrival, verifiers) {
+            Ok(event) => {
+                judgement.findings.push(Finding::passed("verify"));
+                judgement.stop("match", Verdict::Deferred, Reason::BadConfig, None);
+                // What would have said who sent it may be what is broken.
+                judgement.verified = *event.proof() != Proof::NoVerifier;
+                Some(event)
+            }
+            Err(passage) => judgement.take(*passage),
         }
-    };
-    let stop = Stop {
-        verdict,
-        reason,
-        detail,
-    };
-    Err(Box::new(Passage {
-        verdict,
-        reason: Some(reason),
-        findings: vec![Finding::stopped("verify", stop)],
-        event: None,
-        is_proven: false,
-        extensions: Map::new(),
-        rest: None,
-    }))
-}
+    }
 
-/// Takes an event along a way as far as nobody else has to be asked.
-pub(super) fn pass(
-    arrival: &mut Arrival<'_>,
-    way: &Way,
-    (listener, namespace): (&Listener, &str),
-    (extensions, was_proven): (Map<String, Value>, bool),
-    circumstances: &Circumstances<'_>,
-) -> Passage {
-    let verification = verification(arrival, &way.first.verifiers, circumstances);
-    let event = match verified(verification) {
-        Ok(event) => event,
-        Err(passage) => return *passage,
-    };
-    let is_proven = was_proven || *event.proof() != Proof::NoVerifier;
-    let around = Surroundings {
-        secrets: circumstances.secrets,
-        namespace,
-        explain: circumstances.explain,
-        is_verified: is_proven,
-        withheld: &listener.credential_headers,
-    };
-    let outcome = way.first.chain.run(&event, &around, extensions);
-    let mut findings = vec![Finding::passed("verify")];
-    findings.extend(outcome.findings);
-    Passage {
-        verdict: outcome.verdict,
-        reason: outcome.reason,
-        findings,
-        event: Some(event),
-        is_proven,
-        extensions: outcome.extensions,
-        rest: outcome.rest,
+    /// What came of a group's interceptors, which run once.
+    fn group(&mut self, group: &Group) -> Passage {
+        let source = &group.source;
+        if let Some(known) = self.groups.get(&source.index) {
+            return known.clone();
+        }
+        let at = (self.listener, source.namespace.as_str());
+        let before = (Map::new(), false);
+        let arrival = &mut self.arrival;
+        let passed = pass(arrival, &group.way, at, before, self.circumstances);
+        self.groups.insert(source.index, passed.clone());
+        passed
     }
 }

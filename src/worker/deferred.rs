@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Listener;
 use crate::clock::unix_ms;
-use crate::journal::{JournalError, NewDeferral};
+use crate::journal::{JournalError, NewDeferral, Settlement};
 use crate::model::ids::{EventId, TriggerId};
 use crate::model::secret::Secrets;
 use crate::model::verdict::{Reason, Verdict};
@@ -57,8 +57,8 @@ impl Worker {
                         kept: false,
                     }
                     .emit(&self.parts.metrics);
-                    let settled = self.journal().settle(next.id, Vec::new(), Vec::new()).await;
-                    settled.map(drop)
+                    let ended = self.journal().settle(next.id, Settlement::default());
+                    ended.await.map(drop)
                 }
             };
             if let Err(error) = looked {
@@ -115,7 +115,11 @@ impl Worker {
         }
         let Some(asked) = asked else {
             if !gone.is_empty() {
-                self.journal().settle(id, absent, Vec::new()).await?;
+                let settlement = Settlement {
+                    waiting: absent,
+                    ..Settlement::default()
+                };
+                self.journal().settle(id, settlement).await?;
             }
             return Ok(!gone.is_empty());
         };
@@ -138,11 +142,21 @@ impl Worker {
             ..Acceptance::new(unix_ms())
         };
         let settled = self.parts.gate.settle(id, accepted, &asked, absent, at);
-        let settled = settled.await?;
+        let Some(settled) = settled.await? else {
+            return Ok(true);
+        };
         let event = settled.accepted.event;
         for judgement in settled.accepted.judgements.iter().filter(|j| decided(j)) {
             let (trigger, verdict) = (&judgement.trigger, judgement.verdict);
             self.emit_settled(waiting, Some(event), trigger, verdict, judgement.reason);
+        }
+        if !settled.accepted.abandoned().is_empty() {
+            DeferralLost {
+                event,
+                message: "an interceptor gave no answer",
+                kept: true,
+            }
+            .emit(&self.parts.metrics);
         }
         self.take(settled.held, (), true);
         Ok(true)
@@ -165,7 +179,7 @@ impl Worker {
         judged.await.ok()
     }
 
-    fn circumstances(&self, waiting: &NewDeferral) -> Circumstances<'_> {
+    fn circumstances<'s>(&'s self, waiting: &'s NewDeferral) -> Circumstances<'s> {
         circumstances(waiting, &*self.parts.secrets)
     }
 
@@ -182,7 +196,7 @@ impl Worker {
             }
             .emit(&self.parts.metrics);
         } else {
-            self.journal().settle(id, Vec::new(), Vec::new()).await?;
+            self.journal().settle(id, Settlement::default()).await?;
         }
         for trigger in &waiting.triggers {
             let reason = Some(Reason::DeferredExpired);
@@ -210,12 +224,12 @@ impl Worker {
     }
 }
 
-fn circumstances<'s>(waiting: &NewDeferral, secrets: &'s dyn Secrets) -> Circumstances<'s> {
+fn circumstances<'s>(waiting: &'s NewDeferral, secrets: &'s dyn Secrets) -> Circumstances<'s> {
     Circumstances {
         secrets,
         fresh: waiting.event.0,
         received_ms: waiting.received_ms,
         explain: false,
-        recalled: waiting.verified,
+        proven: &waiting.proven,
     }
 }

@@ -46,7 +46,7 @@ fn every_recorded_request_makes_what_it_should() {
                 fresh: Uuid::from_u128(7),
                 received_ms: came_ms(&recorded),
                 explain: false,
-                recalled: false,
+                proven: &[],
             };
             let accepted = judge(listener, raw, &circumstances);
             let mut shown = String::new();

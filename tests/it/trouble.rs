@@ -331,7 +331,7 @@ async fn an_attempt_that_panics_is_made_again() {
         fresh: Uuid::now_v7(),
         received_ms: 0,
         explain: false,
-        recalled: false,
+        proven: &[],
     };
     let mut accepted = judge(&listener, request, &circumstances);
     let at = Acceptance::new(tripline::clock::unix_ms());

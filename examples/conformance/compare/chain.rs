@@ -156,7 +156,7 @@ pub(super) fn came(
         fresh: Uuid::nil(),
         received_ms: 0,
         explain: false,
-        recalled: false,
+        proven: &[],
     };
     let caller = stubs.caller();
     let mut accepted = judge(listener, request.clone(), &circumstances);

@@ -1,13 +1,15 @@
 //! One call of a github, gitlab, bitbucket or slack interceptor.
 
 use serde_json::{Map, Value, json};
-use tripline::catalog::{Entry, Loaded};
+use tripline::catalog::{Entry, Loaded, Trigger};
+use tripline::intercept::Surroundings;
 use tripline::model::event::{BodyRule, RawEvent};
 use tripline::model::headers::Headers;
 use tripline::model::ids::{DeliveryId, EventId};
 use tripline::model::verdict::{Reason, Verdict};
 use tripline::pipeline::{Accepted, Circumstances, Work, arrive, consult, judge};
 use tripline::secrets::SecretStore;
+use tripline::verify;
 use uuid::Uuid;
 
 use super::world::{self, Stubs};
@@ -99,16 +101,17 @@ fn call(case: &Case, stubs: &std::sync::Arc<Stubs>) -> Answer {
             as_tekton: true,
         },
     };
-    let mut circumstances = Circumstances {
+    let circumstances = Circumstances {
         secrets: &*secrets,
         fresh: Uuid::nil(),
         received_ms: 0,
         explain: false,
-        // Upstream looks at the type of the event first.
-        recalled: true,
+        proven: &[],
     };
-    let matched = judge(listener, raw.clone(), &circumstances);
-    if matched.judgements[0].reason == Some(Reason::EventNotListed) {
+    // Upstream looks at the type of the event first.
+    if let Entry::Ready(trigger) = &listener.triggers[0]
+        && is_of_another_type(trigger, &raw, &secrets)
+    {
         return refuse(FAILED_PRECONDITION, "event_type", String::new());
     }
     if let Entry::Broken(broken) = &listener.triggers[0] {
@@ -119,7 +122,6 @@ fn call(case: &Case, stubs: &std::sync::Arc<Stubs>) -> Answer {
             false => refuse(INVALID_ARGUMENT, "params", problem),
         };
     }
-    circumstances.recalled = false;
     let mut accepted = judge(listener, raw, &circumstances);
     let caller = stubs.caller();
     if accepted.awaits_interceptor() {
@@ -151,6 +153,19 @@ fn call(case: &Case, stubs: &std::sync::Arc<Stubs>) -> Answer {
             refuse(code, class, message)
         }
     }
+}
+
+fn is_of_another_type(trigger: &Trigger, raw: &RawEvent, secrets: &SecretStore) -> bool {
+    let around = Surroundings {
+        secrets,
+        namespace: &trigger.source.namespace,
+        explain: false,
+        is_verified: true,
+        withheld: &[],
+    };
+    let event = verify::recall(raw.clone());
+    let outcome = trigger.way.first.chain.run(&event, &around, Map::new());
+    outcome.reason == Some(Reason::EventNotListed)
 }
 
 /// What the interceptors add that have to ask.

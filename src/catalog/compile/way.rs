@@ -63,7 +63,9 @@ impl Way {
             let base = interceptors.len() - rest.len();
             rest = later;
             let mut verifiers = Vec::new();
-            for (index, interceptor) in own.iter().enumerate() {
+            // What is called like one of ours and is elsewhere verifies itself.
+            let here = own.iter().enumerate().filter(|(_, one)| one.away.is_none());
+            for (index, interceptor) in here {
                 let params = params(interceptor);
                 match verify::compile(&interceptor.kind, &params, namespace, as_tekton) {
                     Ok(verifier) => verifiers.extend(verifier),
@@ -137,6 +139,11 @@ impl Way {
     /// an event.
     pub fn authenticates(&self) -> bool {
         self.first.verifiers.iter().any(Verifier::proves) || self.first.chain.authenticates()
+    }
+
+    /// Whether its events may be others from somewhere on.
+    pub fn replaces(&self) -> bool {
+        self.chains().any(Chain::replaces)
     }
 
     /// Whether nobody can say who sent an event but somebody elsewhere.

@@ -36,6 +36,8 @@ pub struct Filter {
 struct Conjunct {
     op: OpId,
     compares_secret: bool,
+    /// Whether it is false for whoever does not know a secret.
+    proves: bool,
     /// Whether it reads something of the event besides its head.
     reads_body: bool,
     reads_extensions: bool,
@@ -94,6 +96,7 @@ impl Filter {
                 Some(Conjunct {
                     op: *places.get(&term)?,
                     compares_secret: compares_secret(&tree, term),
+                    proves: proves(&tree, term),
                     reads_body: within("body"),
                     reads_extensions: within("extensions"),
                 })
@@ -114,6 +117,13 @@ impl Filter {
     /// Whether the filter compares a secret, and so says who sent an event.
     pub fn authenticates(&self) -> bool {
         self.conjuncts.iter().any(|term| term.compares_secret)
+    }
+
+    /// Whether nobody passes it who does not know a secret, before any other
+    /// interceptor has run. One that compares a secret or looks at something
+    /// else is passed without.
+    pub fn proves(&self) -> bool {
+        !self.authenticates_by_extensions() && self.conjuncts.iter().any(|term| term.proves)
     }
 
     /// What the filter compares with secrets.
@@ -222,6 +232,21 @@ fn compares_secret(tree: &Tree, id: NodeId) -> bool {
     let mut found = false;
     children(node, |child| found = found || compares_secret(tree, child));
     found
+}
+
+/// Whether a part of an expression is false for whoever does not know a
+/// secret: a comparison of something of the event, or several of which one
+/// must hold.
+fn proves(tree: &Tree, id: NodeId) -> bool {
+    match tree.kind(id) {
+        Node::Call { function, args, .. } => match &**function {
+            COMPARE_SECRET => !paths_below(tree, id).is_empty(),
+            "_&&_" => args.iter().any(|&arg| proves(tree, arg)),
+            "_||_" => args.iter().all(|&arg| proves(tree, arg)),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 #[cfg(test)]

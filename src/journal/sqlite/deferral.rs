@@ -64,8 +64,9 @@ pub(super) fn insert(
     connection
         .prepare_cached(
             "INSERT INTO deferrals (event_id, verified, listener_namespace, listener_name,
-                                    triggers, received_ms, method, url, sealed_headers, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                    triggers, received_ms, method, url, sealed_headers, body,
+                                    proven)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             event.event.0.as_bytes(),
@@ -78,6 +79,7 @@ pub(super) fn insert(
             event.request.url,
             sealed,
             &event.request.body[..],
+            json(&event.proven)?,
         ])?;
     Ok(())
 }
@@ -90,7 +92,7 @@ pub(super) fn next(
 ) -> Result<Option<Deferral>, JournalError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, event_id, verified, listener_namespace, listener_name, triggers, received_ms,
-                method, url, sealed_headers, body
+                method, url, sealed_headers, body, proven
          FROM deferrals WHERE id > ?1 AND given_up_ms IS NULL ORDER BY id LIMIT 1",
     )?;
     let mut rows = statement.query(params![after])?;
@@ -121,6 +123,7 @@ fn read(row: &Row<'_>, event: EventId, seal: &Seal) -> Result<NewDeferral, Journ
         },
         triggers: serde_json::from_str(&row.get::<_, String>("triggers")?).map_err(parsed)?,
         verified: row.get("verified")?,
+        proven: serde_json::from_str(&row.get::<_, String>("proven")?).map_err(parsed)?,
         received_ms: row.get("received_ms")?,
         request: RawEvent {
             method: row.get("method")?,
@@ -166,6 +169,27 @@ pub(super) fn settle(
             .execute(params![id, json(&waiting)?])?
     };
     Ok(changed > 0)
+}
+
+/// Keeps a waiting event aside, for triggers for which its wait is over and
+/// nobody has decided on it.
+pub(super) fn set_aside(
+    connection: &Connection,
+    id: i64,
+    triggers: &[TriggerId],
+    now_ms: i64,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO deferrals (event_id, verified, listener_namespace, listener_name, triggers,
+                                    received_ms, method, url, sealed_headers, body, proven,
+                                    given_up_ms)
+             SELECT event_id, verified, listener_namespace, listener_name, ?2,
+                    received_ms, method, url, sealed_headers, body, proven, ?3
+             FROM deferrals WHERE id = ?1",
+        )?
+        .execute(params![id, json(&triggers)?, now_ms])?;
+    Ok(())
 }
 
 /// Ends the wait of an event that nobody has decided on, and keeps it.

@@ -11,7 +11,7 @@ use crate::journal::progress::{Happening, RetryPolicy};
 use crate::journal::{Leased, NewDelivery, Quota, Recorded};
 use crate::model::event::RawEvent;
 use crate::model::headers::Headers;
-use crate::model::ids::{DeliveryKey, EventId, ListenerId, Revision};
+use crate::model::ids::{DeliveryKey, EventId, ListenerId, Revision, TriggerId};
 use crate::model::manifest::Manifest;
 use crate::model::params::Param;
 use crate::model::verdict::{DeliveryState, Reason};
@@ -35,13 +35,13 @@ impl Fixture {
     }
 
     async fn accept(&self, event: NewEvent) -> Vec<Receipt> {
-        let admitted = self.journal.admit(Some(event), vec![], QUOTAS).await;
+        let admitted = self.journal.admit(Some(event), vec![], false, QUOTAS).await;
         admitted.unwrap().receipts
     }
 
     /// Lets an event wait; whether there was room.
     async fn defer(&self, event: NewDeferral) -> bool {
-        let admitted = self.journal.admit(None, vec![event], QUOTAS).await;
+        let admitted = self.journal.admit(None, vec![event], true, QUOTAS).await;
         admitted.unwrap().turned_away.is_empty()
     }
 
@@ -284,7 +284,7 @@ async fn nobody_else_may_read_the_journal() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let journal = SqliteJournal::open(&data.join("journal.db")).unwrap();
-    let accepted = journal.admit(Some(event(1, None, 0, &["t1"])), vec![], QUOTAS);
+    let accepted = journal.admit(Some(event(1, None, 0, &["t1"])), vec![], false, QUOTAS);
     accepted.await.unwrap();
     let mode = |path: &std::path::Path| {
         let meta = std::fs::metadata(path).unwrap();
@@ -372,7 +372,10 @@ async fn a_closed_journal_says_so() {
     let fixture = Fixture::new();
     fixture.journal.close().await.unwrap();
     let late = event(1, None, 0, &["t1"]);
-    let late = fixture.journal.admit(Some(late), vec![], QUOTAS).await;
+    let late = fixture
+        .journal
+        .admit(Some(late), vec![], false, QUOTAS)
+        .await;
     assert!(matches!(late, Err(JournalError::Closed)));
 }
 

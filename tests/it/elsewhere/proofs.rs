@@ -6,7 +6,7 @@ use tripline::model::verdict::{DeliveryState, Reason};
 
 use super::interceptor::Elsewhere;
 use super::{BODY, GITHUB, GROUP, TEMPLATE, ended, event_of, gateway, go_on, trigger};
-use crate::support::{Gateway, PUSH_SECRET, wait_until};
+use crate::support::{Gateway, PUSH_SECRET, SECRET, github_signature, wait_until};
 
 /// Waits until nothing waits any more.
 async fn settled(gateway: &Gateway) {
@@ -82,4 +82,86 @@ async fn nothing_goes_on_without_the_only_one_who_knows_the_sender() {
     wait_until(|| elsewhere.asked().len() >= 3, "another question").await;
     assert!(gateway.objects().is_empty());
     assert_eq!(gateway.app.journal().counts().await.unwrap().deferred, 1);
+}
+
+/// A group that asks `remote`, whose only trigger has these interceptors.
+fn asking_group(own: &str) -> String {
+    let group = GROUP.replace("INTERCEPTORS", "{ref: {name: remote}}");
+    let (listener, _) = group.split_once("---").unwrap();
+    format!(
+        r#"{listener}---
+apiVersion: triggers.tekton.dev/v1beta1
+kind: Trigger
+metadata: {{name: one, labels: {{g: "1"}}}}
+spec:
+  interceptors: [{own}]
+  template: {{ref: tt}}
+---
+{TEMPLATE}"#
+    )
+}
+
+#[tokio::test]
+async fn a_stranger_makes_no_group_ask_whose_triggers_know_him() {
+    let compared = "{ref: {name: cel}, params: [{name: filter, value: \
+        \"header.canonical('X-Token').compareSecret('token', 'hook')\"}]}";
+    for own in [GITHUB, compared] {
+        let elsewhere = Elsewhere::start(&[(200, go_on())]).await;
+        let group = asking_group(own);
+        let gateway = gateway(&[&group, PUSH_SECRET, &elsewhere.manifest("remote")]).await;
+        let forged = [
+            ("X-GitHub-Event", "push"),
+            ("X-Hub-Signature-256", "sha256=00"),
+            ("X-Token", "guessed"),
+        ];
+        let answer = gateway
+            .post("/default/hook", &forged, BODY.as_bytes())
+            .await;
+        assert_eq!(answer.status, 401, "{own}");
+        let known = [
+            ("X-GitHub-Event", "push"),
+            (
+                "X-Hub-Signature-256",
+                &github_signature(SECRET, BODY.as_bytes()),
+            ),
+            ("X-Token", SECRET),
+        ];
+        let answer = gateway.post("/default/hook", &known, BODY.as_bytes()).await;
+        assert_eq!(answer.json()["deferred"], true, "{own}");
+        gateway.wait_for_objects(1).await;
+        assert_eq!(elsewhere.asked().len(), 1, "{own}");
+    }
+}
+
+#[tokio::test]
+async fn a_comparison_that_is_passed_without_the_secret_proves_nothing() {
+    let compared = "header.canonical('X-Token').compareSecret('token', 'hook')";
+    let elsewhere = Elsewhere::start(&[(503, json!({}))]).await;
+    for params in [
+        format!("{{name: filter, value: \"{compared} || body.after == 'abc'\"}}"),
+        format!("{{name: overlays, value: [{{key: ok, expression: \"{compared}\"}}]}}"),
+        format!("{{name: filter, value: \"{compared} ? true : true\"}}"),
+    ] {
+        let interceptors =
+            format!("{{ref: {{name: cel}}, params: [{params}]}}, {{ref: {{name: remote}}}}");
+        let triggers = trigger(&interceptors, "");
+        let gateway = gateway(&[&triggers, PUSH_SECRET, &elsewhere.manifest("remote")]).await;
+        let stranger = [("X-Token", "guessed")];
+        let answer = gateway
+            .post("/default/hook", &stranger, BODY.as_bytes())
+            .await;
+        assert_eq!(answer.json()["deferred"], true, "{params}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_known_event_whose_group_fails_for_good_is_kept() {
+    let elsewhere = Elsewhere::start(&[(404, json!({}))]).await;
+    let group = asking_group(GITHUB);
+    let gateway = gateway(&[&group, PUSH_SECRET, &elsewhere.manifest("remote")]).await;
+    gateway.push("/default/hook", "1", BODY).await;
+    settled(&gateway).await;
+    assert!(gateway.objects().is_empty());
+    let counts = gateway.app.journal().counts().await.unwrap();
+    assert_eq!(counts.given_up, 1);
 }
