@@ -45,9 +45,15 @@ pub trait Journal: Send + Sync {
         quotas: Quotas,
     ) -> Done<'_, Admitted>;
 
-    /// Records what a delivery will make, before the first effect. When this
+    /// Records what a delivery will make, before the first effect, and what
+    /// its interceptors found that were asked after the answer. When this
     /// returns, it is durable.
-    fn commit(&self, id: DeliveryId, rendered: Arc<Rendered>) -> Done<'_, ()>;
+    fn commit(
+        &self,
+        id: DeliveryId,
+        rendered: Arc<Rendered>,
+        findings: Vec<Finding>,
+    ) -> Done<'_, ()>;
 
     /// Records an attempt and where the delivery stands after it.
     fn record(&self, id: DeliveryId, attempt: Attempt, progress: Progress) -> Done<'_, ()>;

@@ -83,7 +83,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let rows: Vec<Row> = accepted
         .judgements
         .iter()
-        .map(|j| row(j, &accepted, &world))
+        .map(|j| row(j, &accepted, &listener, &world))
         .collect();
     match args.output {
         Output::Yaml => print_yaml(&rows),
@@ -224,7 +224,7 @@ fn known(snapshot: &Snapshot) -> String {
     }
 }
 
-fn row(judgement: &Judgement, accepted: &Accepted, world: &World) -> Row {
+fn row(judgement: &Judgement, accepted: &Accepted, listener: &Listener, world: &World) -> Row {
     let last = judgement.findings.last();
     let mut row = Row {
         name: judgement.name.clone(),
@@ -239,7 +239,7 @@ fn row(judgement: &Judgement, accepted: &Accepted, world: &World) -> Row {
     };
     let (Verdict::Matched, Some((event, headers)), Some(trigger)) = (
         judgement.verdict,
-        accepted.event_of(judgement),
+        accepted.event_of(judgement, listener),
         &judgement.compiled,
     ) else {
         return row;
@@ -252,6 +252,7 @@ fn row(judgement: &Judgement, accepted: &Accepted, world: &World) -> Row {
         trigger,
         extensions: &judgement.extensions,
         resume: judgement.resume,
+        withheld: &listener.credential_headers,
         accepted_ms: unix_ms(),
         rendered: None,
     };

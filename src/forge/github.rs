@@ -72,6 +72,9 @@ pub enum GithubError {
         /// What was asked for.
         path: String,
     },
+    /// A list has more pages than are read.
+    #[error("GitHub's list {0} is too long")]
+    Long(String),
     /// A name cannot stand in a URL.
     #[error("`{0}` is no name of a repository or its owner")]
     Name(String),
@@ -85,7 +88,7 @@ impl GithubError {
             Self::Status {
                 status, is_limit, ..
             } => *is_limit || matches!(status, 408 | 429 | 500..),
-            Self::Answer { .. } | Self::Name(_) => false,
+            Self::Answer { .. } | Self::Long(_) | Self::Name(_) => false,
         }
     }
 }
@@ -186,10 +189,10 @@ impl Repository<'_> {
             all.append(&mut read(&answer, path)?);
             page = next_page(&answer);
             if page.is_none() {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
+        Err(GithubError::Long(path.to_owned()))
     }
 
     async fn get(&self, http: &dyn Http, path: &str) -> Result<Response<Bytes>, GithubError> {

@@ -231,7 +231,11 @@ fn own_answer(listener: &Listener, accepted: &Accepted) -> (StatusCode, Option<V
 /// Tekton's answer: that there is such a listener and that the body is what it
 /// takes, whatever came of the event.
 fn tekton_answer(listener: &Listener, accepted: &Accepted) -> (StatusCode, Option<Value>) {
-    let Some(complaint) = &accepted.complaint else {
+    // What is acted upon is not complained about: forms, unless they are read
+    // as Tekton reads them.
+    let is_taken = !listener.manner.rule.as_tekton
+        && matches!(accepted.answer(), Answer::Accepted | Answer::Deferred);
+    let Some(complaint) = accepted.complaint.as_ref().filter(|_| !is_taken) else {
         let body = tekton_body(listener, accepted);
         return (StatusCode::ACCEPTED, Some(Value::Object(body)));
     };

@@ -56,6 +56,8 @@ pub enum Reach {
     /// An administrator has named the address: anywhere but to the addresses
     /// that hand out a machine's own credentials.
     Configured,
+    /// A Service of whoever names it: not to this machine.
+    Own,
     /// Somebody else has: nowhere inside, unless that is listed.
     Guarded,
 }

@@ -23,6 +23,9 @@ const RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 /// How long an interceptor may take.
 const WITHIN: Duration = Duration::from_secs(30);
 
+/// How much of what it says is written down, in bytes.
+const LONGEST_MESSAGE: usize = 1024;
+
 /// The codes of gRPC, by number.
 const CODES: [&str; 17] = [
     "OK",
@@ -80,6 +83,7 @@ impl Remote {
         let answer = Answer::read(&reply).map_err(Halt::Unanswered)?;
         if !answer.goes_on {
             let said = answer.message.as_deref().unwrap_or("it gave no reason");
+            let said = &said[..said.floor_char_boundary(LONGEST_MESSAGE)];
             let detail = format!("code {}: {said}", answer.code);
             let stop = Stop::filtered(Reason::InterceptorStopped, detail);
             return Err(Halt::Stopped(stop));

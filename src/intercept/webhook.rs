@@ -101,6 +101,10 @@ impl Webhook {
         headers.remove(REQUEST_URL);
         headers.append(REQUEST_URL, event.url());
         for (name, values) in &self.headers {
+            // Go's client takes it from the address.
+            if name.eq_ignore_ascii_case("host") {
+                continue;
+            }
             headers.remove(name);
             for value in values {
                 headers.append(name, value.as_str());

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::model::finding::Finding;
 use crate::model::ids::{DeliveryId, EventId};
 
 use super::progress::Progress;
@@ -181,8 +182,13 @@ impl Journal for SqliteJournal {
         })
     }
 
-    fn commit(&self, id: DeliveryId, rendered: Arc<Rendered>) -> Done<'_, ()> {
-        self.write(move |connection| delivery::commit(connection, id, &rendered))
+    fn commit(
+        &self,
+        id: DeliveryId,
+        rendered: Arc<Rendered>,
+        findings: Vec<Finding>,
+    ) -> Done<'_, ()> {
+        self.write(move |connection| delivery::commit(connection, id, &rendered, &findings))
     }
 
     fn record(&self, id: DeliveryId, attempt: Attempt, progress: Progress) -> Done<'_, ()> {

@@ -23,18 +23,27 @@ pub enum Reach {
     Anywhere,
     /// Anywhere but to addresses that hand out a machine's own credentials.
     Configured,
+    /// To what somebody has put behind a name of his own inside: nowhere on this
+    /// machine.
+    Own,
     /// Nowhere inside, unless that is listed.
     Guarded,
 }
 
 /// Addresses at which clouds hand credentials to their machines.
-const METADATA_V4: [Ipv4Addr; 4] = [
-    Ipv4Addr::new(169, 254, 169, 254),
-    Ipv4Addr::new(169, 254, 170, 2),
+///
+/// Most are link-local, and all of those are left alone: nothing else that
+/// anybody calls is there.
+const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
 ];
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+const METADATA_V6: [Ipv6Addr; 3] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+];
 
 /// Addresses and names that tenants may reach although they are inside.
 #[derive(Clone, Debug, Default)]
@@ -95,7 +104,11 @@ impl Guard {
             .networks
             .iter()
             .any(|network| network.contains(&address));
-        reach == Reach::Configured || is_listed || !is_inside(address)
+        match reach {
+            Reach::Anywhere | Reach::Configured => true,
+            Reach::Own => is_listed || !is_this_machine(address),
+            Reach::Guarded => is_listed || !is_inside(address),
+        }
     }
 }
 
@@ -104,8 +117,11 @@ fn denial(host: &str, reach: Reach) -> String {
         Reach::Guarded => format!(
             "`{host}` is an address inside, where triggers may not send anything; list it in outbound.allow if they may"
         ),
+        Reach::Own => format!(
+            "`{host}` is an address of this machine, where triggers may not send anything; list it in outbound.allow if they may"
+        ),
         Reach::Configured | Reach::Anywhere => {
-            format!("`{host}` hands out the credentials of this machine and is never called")
+            format!("`{host}` may hand out the credentials of this machine and is never called")
         }
     }
 }
@@ -131,9 +147,13 @@ fn plain(address: IpAddr) -> IpAddr {
 
 fn is_metadata(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => METADATA_V4.contains(&v4),
-        IpAddr::V6(v6) => v6 == METADATA_V6,
+        IpAddr::V4(v4) => v4.is_link_local() || METADATA_V4.contains(&v4),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || METADATA_V6.contains(&v6),
     }
+}
+
+fn is_this_machine(address: IpAddr) -> bool {
+    address.is_loopback() || address.is_unspecified()
 }
 
 /// Whether an address is of this machine, of its network, or of nobody's.
@@ -194,7 +214,7 @@ impl Service<Name> for GuardedResolver {
         Box::pin(async move {
             let name = name.as_str();
             let reach = match reach {
-                Reach::Guarded if guard.knows(name) => Reach::Configured,
+                Reach::Guarded | Reach::Own if guard.knows(name) => Reach::Configured,
                 other => other,
             };
             let found = tokio::net::lookup_host((name, 0)).await?;
@@ -227,7 +247,6 @@ mod tests {
             "10.1.2.3",
             "172.16.0.1",
             "192.168.1.1",
-            "169.254.1.1",
             "100.64.0.1",
             "0.0.0.0",
             "224.0.0.1",
@@ -236,7 +255,6 @@ mod tests {
             "240.0.0.1",
             "::1",
             "::",
-            "fe80::1",
             "fc00::1",
             "fd12::1",
             "ff02::1",
@@ -261,11 +279,41 @@ mod tests {
     #[test]
     fn nobody_but_whoever_types_it_reaches_what_hands_out_credentials() {
         let guard = Guard::new(&["169.254.0.0/16".into(), "fd00::/8".into()]).unwrap();
-        for metadata in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254"] {
+        for metadata in [
+            "169.254.169.254",
+            "169.254.170.23",
+            "::ffff:169.254.169.254",
+            "192.0.0.192",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "fe80::1",
+        ] {
             assert!(!permits(&guard, metadata, Reach::Guarded), "{metadata}");
+            assert!(!permits(&guard, metadata, Reach::Own), "{metadata}");
             assert!(!permits(&guard, metadata, Reach::Configured), "{metadata}");
             assert!(permits(&guard, metadata, Reach::Anywhere), "{metadata}");
         }
+    }
+
+    #[test]
+    fn a_name_of_one_s_own_leads_to_the_network_and_not_to_this_machine() {
+        let guard = Guard::default();
+        for (address, is_permitted) in [
+            ("10.1.2.3", true),
+            ("fd12::1", true),
+            ("1.1.1.1", true),
+            ("127.0.0.1", false),
+            ("::1", false),
+            ("0.0.0.0", false),
+        ] {
+            assert_eq!(
+                permits(&guard, address, Reach::Own),
+                is_permitted,
+                "{address}"
+            );
+        }
+        let guard = Guard::new(&["127.0.0.0/8".into()]).unwrap();
+        assert!(permits(&guard, "127.0.0.1", Reach::Own));
     }
 
     #[test]

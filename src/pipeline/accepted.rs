@@ -130,11 +130,11 @@ impl Accepted {
     pub fn event_of<'j>(
         &'j self,
         judgement: &'j Judgement,
+        listener: &Listener,
     ) -> Option<(&'j VerifiedEvent, Arc<Headers>)> {
         match &judgement.replaced {
             Some(event) => {
-                let trigger = judgement.compiled.as_ref()?;
-                let headers = verify::recordable(event, &trigger.credential_headers());
+                let headers = verify::recordable(event, &listener.credential_headers);
                 Some((event, headers.into()))
             }
             None => Some((self.verified.as_ref()?, Arc::clone(self.headers.as_ref()?))),
@@ -232,7 +232,7 @@ impl Accepted {
         }
         for (judgement, trigger) in replaced {
             if let Some(event) = &judgement.replaced {
-                let headers = verify::recordable(event, &trigger.credential_headers());
+                let headers = verify::recordable(event, &listener.credential_headers);
                 let deliveries = vec![delivery(judgement, trigger, event)];
                 events.push(self.new_event(listener, at, (event, &headers), deliveries));
             }
@@ -278,7 +278,12 @@ impl Accepted {
     }
 
     /// Takes over what the journal said, and gives what is to be performed.
-    pub(super) fn take_receipts(&mut self, receipts: Vec<Receipt>, now_ms: i64) -> Vec<Held> {
+    pub(super) fn take_receipts(
+        &mut self,
+        receipts: Vec<Receipt>,
+        listener: &Listener,
+        now_ms: i64,
+    ) -> Vec<Held> {
         let (Some(event), Some(headers)) = (&self.verified, &self.headers) else {
             return Vec::new();
         };
@@ -300,8 +305,8 @@ impl Accepted {
                 self.event = *event_id;
                 let (event, headers) = match &judgement.replaced {
                     Some(event) => {
-                        let withheld = trigger.credential_headers();
-                        (event, Arc::new(verify::recordable(event, &withheld)))
+                        let withheld = &listener.credential_headers;
+                        (event, Arc::new(verify::recordable(event, withheld)))
                     }
                     None => (event, Arc::clone(headers)),
                 };

@@ -75,7 +75,7 @@ impl Gate {
         for triggers in admitted.turned_away {
             accepted.turn_away(&triggers);
         }
-        Ok(accepted.take_receipts(admitted.receipts, at.now_ms))
+        Ok(accepted.take_receipts(admitted.receipts, listener, at.now_ms))
     }
 
     /// Looks again at an event that waits: of its triggers, those that can be
@@ -101,7 +101,7 @@ impl Gate {
         let Some(receipts) = self.journal.settle(id, settlement).await? else {
             return Ok(None);
         };
-        let held = accepted.take_receipts(receipts, at.now_ms);
+        let held = accepted.take_receipts(receipts, listener, at.now_ms);
         Ok(Some(Settled { accepted, held }))
     }
 

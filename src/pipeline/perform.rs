@@ -11,6 +11,7 @@ use crate::intercept::Placed;
 use crate::intercept::calls::Calls;
 use crate::journal::{Journal, JournalError, Rendered};
 use crate::model::event::VerifiedEvent;
+use crate::model::finding::Finding;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, EventId};
 use crate::model::secret::Secrets;
@@ -36,6 +37,8 @@ pub struct Work<'a> {
     pub extensions: &'a Map<String, Value>,
     /// Where its interceptors go on, where somebody else has to be asked.
     pub resume: Option<usize>,
+    /// Headers that carry credentials for other triggers of the listener.
+    pub withheld: &'a [String],
     /// When the event was accepted, in milliseconds of Unix time.
     pub accepted_ms: i64,
     /// What an earlier attempt has committed.
@@ -62,6 +65,8 @@ pub struct Arrived {
     pub replaced: Option<(VerifiedEvent, Headers)>,
     /// What interceptors added.
     pub extensions: Map<String, Value>,
+    /// One entry a step that ran.
+    pub findings: Vec<Finding>,
 }
 
 /// Why a delivery could not be performed.
@@ -157,6 +162,7 @@ impl Arrived {
         Self {
             replaced: None,
             extensions: extensions.clone(),
+            findings: Vec::new(),
         }
     }
 }
@@ -188,10 +194,14 @@ pub async fn arrive(
     let arrived = walker.walk(way, work.event, resume, extensions).await?;
     Ok(Arrived {
         replaced: arrived.replaced.map(|event| {
-            let headers = verify::recordable(&event, &work.trigger.credential_headers());
+            let mut headers = verify::recordable(&event, &work.trigger.credential_headers());
+            for name in work.withheld {
+                headers.remove(name);
+            }
             (event, headers)
         }),
         extensions: arrived.extensions,
+        findings: arrived.findings,
     })
 }
 
@@ -221,7 +231,7 @@ pub fn prepare(work: &Work<'_>, arrived: &Arrived) -> Result<Prepared, Failure> 
     };
     let rendered = render::render(&trigger.template, &params, &origin)?;
     Ok(Prepared {
-        remark: remark(&rendered.ignored),
+        remark: left_out(&rendered.ignored),
         rendered: Rendered {
             params,
             manifests: rendered.manifests,
@@ -243,7 +253,15 @@ fn body<'e>(event: &'e VerifiedEvent, trigger: &Trigger) -> BodyView<'e> {
     }
 }
 
-fn remark(ignored: &[IgnoredAnnotation]) -> Option<String> {
+/// What the author should know: whom the event has passed without an answer,
+/// and what was left out.
+fn remark(findings: &[Finding], left_out: Option<String>) -> Option<String> {
+    let passed = findings.iter().filter_map(|finding| finding.detail.clone());
+    let all: Vec<String> = passed.chain(left_out).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+fn left_out(ignored: &[IgnoredAnnotation]) -> Option<String> {
     let keys: Vec<String> = ignored
         .iter()
         .map(|ignored| format!("`{}` of resource {}", ignored.key, ignored.resource))
@@ -265,8 +283,12 @@ pub async fn perform(mut work: Work<'_>, shop: &Workshop<'_>) -> Result<Performe
             let arrived = arrive(&work, shop.secrets, shop.calls).await?;
             let prepared = prepare(&work, &arrived)?;
             let rendered = Arc::new(prepared.rendered);
-            shop.journal.commit(work.id, Arc::clone(&rendered)).await?;
-            (rendered, prepared.remark)
+            let remark = remark(&arrived.findings, prepared.remark);
+            let committed = shop
+                .journal
+                .commit(work.id, Arc::clone(&rendered), arrived.findings);
+            committed.await?;
+            (rendered, remark)
         }
     };
     let source = &work.trigger.source;

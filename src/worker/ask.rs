@@ -27,6 +27,8 @@ pub(super) struct Asking {
     slots: Semaphore,
     newest: AtomicI64,
     about: Mutex<HashSet<i64>>,
+    /// Events that somebody was asked about since the start.
+    asked: Mutex<HashSet<i64>>,
 }
 
 impl Default for Asking {
@@ -36,6 +38,7 @@ impl Default for Asking {
             slots: Semaphore::new(AT_ONCE),
             newest: AtomicI64::new(0),
             about: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 }
@@ -61,6 +64,24 @@ impl Asking {
         self.about.lock().is_ok_and(|about| about.contains(&id))
     }
 
+    /// Whether somebody was asked about an event since the start.
+    pub(super) fn has_asked(&self, id: i64) -> bool {
+        self.asked.lock().is_ok_and(|asked| asked.contains(&id))
+    }
+
+    fn note_asked(&self, id: i64) {
+        if let Ok(mut asked) = self.asked.lock() {
+            asked.insert(id);
+        }
+    }
+
+    /// Forgets an event that does not wait any more.
+    pub(super) fn forget(&self, id: i64) {
+        if let Ok(mut asked) = self.asked.lock() {
+            asked.remove(&id);
+        }
+    }
+
     fn begin(&self, id: i64) -> bool {
         self.about.lock().is_ok_and(|mut about| about.insert(id))
     }
@@ -69,6 +90,15 @@ impl Asking {
         if let Ok(mut about) = self.about.lock() {
             about.remove(&id);
         }
+    }
+}
+
+/// Ends the asking about an event, whatever becomes of it.
+struct Ended<'a>(&'a Asking, i64);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.end(self.1);
     }
 }
 
@@ -95,11 +125,11 @@ impl Worker {
         }
         let (worker, stop) = (Arc::clone(self), stop.clone());
         self.tasks.spawn(async move {
+            let _ended = Ended(&worker.asking, id);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = worker.keep_asking(id) => {}
             }
-            worker.asking.end(id);
         });
     }
 
@@ -110,7 +140,7 @@ impl Worker {
                 return;
             };
             match self.ask_once(id).await {
-                Ok(true) => return,
+                Ok(true) => return self.asking.forget(id),
                 Ok(false) => {}
                 Err(error) => self.report("an event that waits", &error),
             }
@@ -134,6 +164,13 @@ impl Worker {
             // What it waits for now is another matter.
             return Ok(true);
         }
-        self.judge_again(id, &Arc::new(waiting)).await
+        let decided = self.judge_again(id, &Arc::new(waiting)).await;
+        self.asking.note_asked(id);
+        if !decided? {
+            return Ok(false);
+        }
+        // Some of its triggers may wait for somebody else.
+        let next = self.journal().next_deferred(id - 1).await?;
+        Ok(next.is_none_or(|next| next.id != id))
     }
 }

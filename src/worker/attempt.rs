@@ -58,6 +58,7 @@ impl Worker {
             trigger: &held.trigger,
             extensions: &held.extensions,
             resume: held.resume,
+            withheld: &self.withheld(held.trigger.listener(), held.resume),
             accepted_ms: held.accepted_ms,
             rendered: None,
         };
@@ -96,6 +97,7 @@ impl Worker {
                     trigger: &trigger,
                     extensions: &leased.extensions,
                     resume: leased.resume,
+                    withheld: &self.withheld(&leased.listener, leased.resume),
                     accepted_ms: leased.progress.accepted_ms,
                     rendered: leased.rendered,
                 };
@@ -103,6 +105,16 @@ impl Worker {
             }
         };
         self.record(&subject, started_ms, ending).await;
+    }
+
+    /// Headers that carry credentials for any trigger of a listener, where
+    /// somebody may send headers back.
+    fn withheld(&self, listener: &ListenerId, resume: Option<usize>) -> Vec<String> {
+        let snapshot = resume.map(|_| self.parts.catalog.snapshot());
+        let listener = snapshot
+            .as_ref()
+            .and_then(|s| s.listener(&listener.to_string()));
+        listener.map_or_else(Vec::new, |listener| listener.credential_headers.clone())
     }
 
     async fn attempt(&self, work: Work<'_>) -> Ending {

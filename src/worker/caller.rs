@@ -1,5 +1,6 @@
 //! Asks interceptors elsewhere, and forges: over the one HTTP client.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,7 +37,8 @@ impl Caller {
     async fn post(&self, endpoint: &Endpoint, question: Question<'_>) -> Result<Reply, CallError> {
         // A query may hold a token, and this is shown.
         let url = &callable(&endpoint.url).map_err(CallError::lasting)?;
-        if !self.breakers.permit(url, Instant::now()) {
+        let key = breaker_of(endpoint);
+        if !self.breakers.permit(key, Instant::now()) {
             let message = format!("{url} did not answer several times and is left alone");
             return Err(CallError::passing(message));
         }
@@ -49,7 +51,7 @@ impl Caller {
             Ok(response) => response.status().as_u16() < 500,
             Err(error) => !error.may_pass(),
         };
-        self.breakers.note(url, is_answered, Instant::now());
+        self.breakers.note(key, is_answered, Instant::now());
         let response = answer.map_err(|error| CallError {
             may_pass: error.may_pass(),
             message: format!("{url}: {error}"),
@@ -152,10 +154,25 @@ impl Calls for Caller {
     }
 }
 
+/// Which breaker an endpoint has: one that is written otherwise, with another
+/// bundle for instance, fails for reasons of its own.
+fn breaker_of(endpoint: &Endpoint) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let Endpoint {
+        url,
+        ca_bundle,
+        reach,
+        ..
+    } = endpoint;
+    (url, ca_bundle, reach).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Where an address of the configuration may lead.
 pub(super) fn reach(given: Given) -> Reach {
     match given {
         Given::Configured => Reach::Configured,
+        Given::Own => Reach::Own,
         Given::Guarded => Reach::Guarded,
     }
 }

@@ -84,7 +84,10 @@ impl Worker {
         if changed && !self.asking.has(id) && self.judge_again(id, &waiting).await? {
             return Ok(());
         }
-        if expired {
+        // One that was not asked about since the start may still be wanted.
+        let unasked =
+            look == Look::OnlyAge && self.may_await(&waiting) && !self.asking.has_asked(id);
+        if expired && !unasked {
             self.give_up(id, &waiting).await?;
         }
         Ok(())

@@ -69,6 +69,7 @@ fn every_recorded_request_makes_what_it_should() {
                     trigger: judgement.compiled.as_ref().unwrap(),
                     extensions: &judgement.extensions,
                     resume: None,
+                    withheld: &[],
                     accepted_ms: 0,
                     rendered: None,
                 };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use tripline::catalog::{Entry, SourceFile};
+use tripline::catalog::{Entry, Listener, SourceFile};
 use tripline::ingress;
 use tripline::model::event::RawEvent;
 use tripline::model::headers::{Headers, canonical as canonical_name};
@@ -188,6 +188,7 @@ pub(super) fn came(
         true => {
             for (judgement, entry) in accepted.judgements.iter().zip(&listener.triggers) {
                 let run = Run {
+                    listener,
                     judgement,
                     accepted: &accepted,
                     secrets: &secrets,
@@ -215,6 +216,7 @@ fn event_id(input: &Value) -> EventId {
 
 /// One trigger on an event.
 struct Run<'a> {
+    listener: &'a Listener,
     judgement: &'a Judgement,
     accepted: &'a Accepted,
     secrets: &'a SecretStore,
@@ -237,7 +239,7 @@ impl Run<'_> {
             came.classes.push(class);
             return;
         }
-        let Some((event, headers)) = self.accepted.event_of(judgement) else {
+        let Some((event, headers)) = self.accepted.event_of(judgement, self.listener) else {
             came.classes.push("nobody verified it".into());
             return;
         };
@@ -249,6 +251,7 @@ impl Run<'_> {
             trigger,
             extensions: &judgement.extensions,
             resume: judgement.resume,
+            withheld: &[],
             accepted_ms: 0,
             rendered: None,
         };

@@ -1,7 +1,7 @@
 //! One call of a github, gitlab, bitbucket or slack interceptor.
 
 use serde_json::{Map, Value, json};
-use tripline::catalog::{Entry, Loaded, Trigger};
+use tripline::catalog::{Entry, Listener, Loaded, Trigger};
 use tripline::intercept::Surroundings;
 use tripline::model::event::{BodyRule, RawEvent};
 use tripline::model::headers::Headers;
@@ -143,7 +143,7 @@ fn call(case: &Case, stubs: &std::sync::Arc<Stubs>) -> Answer {
     if needs_context {
         return refuse(INVALID_ARGUMENT, "context", String::new());
     }
-    match rest(&accepted, &secrets, &caller) {
+    match rest(&accepted, listener, &secrets, &caller) {
         Ok(extensions) => Answer {
             extensions,
             refusal: None,
@@ -171,11 +171,12 @@ fn is_of_another_type(trigger: &Trigger, raw: &RawEvent, secrets: &SecretStore) 
 /// What the interceptors add that have to ask.
 fn rest(
     accepted: &Accepted,
+    listener: &Listener,
     secrets: &SecretStore,
     caller: &tripline::worker::Caller,
 ) -> Result<Map<String, Value>, (Reason, String)> {
     let judgement = &accepted.judgements[0];
-    let (event, headers) = accepted.event_of(judgement).expect("it matched");
+    let (event, headers) = accepted.event_of(judgement, listener).expect("it matched");
     let work = Work {
         id: DeliveryId(0),
         event_id: EventId(Uuid::nil()),
@@ -184,6 +185,7 @@ fn rest(
         trigger: judgement.compiled.as_ref().expect("it works"),
         extensions: &judgement.extensions,
         resume: judgement.resume,
+        withheld: &[],
         accepted_ms: 0,
         rendered: None,
     };

@@ -121,3 +121,35 @@ fn triggers_of_a_listener_that_cannot_be_read_are_not_deleted() {
     catalog.replace(snapshot(json!({"triggers": 7})), vec![]);
     assert!(!catalog.was_deleted(&listener, &trigger));
 }
+
+#[test]
+fn a_trigger_of_a_group_keeps_its_identity_where_it_cannot_be_read() {
+    let object = |kind: &str, name: &str, spec: Value| {
+        json!({
+            "apiVersion": "triggers.tekton.dev/v1beta1",
+            "kind": kind,
+            "metadata": {"name": name, "namespace": "el", "labels": {"g": "1"}},
+            "spec": spec,
+        })
+    };
+    let ids = |trigger: Value| {
+        let mut objects = Objects::default();
+        let group = json!({"triggerGroups": [{
+            "name": "g",
+            "interceptors": [],
+            "triggerSelector": {"labelSelector": {"matchLabels": {"g": "1"}}},
+        }]});
+        objects.apply(object("EventListener", "hook", group));
+        objects.apply(object("Trigger", "t", trigger));
+        let snapshot = with_permits(objects, &[], &[]);
+        let listener = snapshot.listener("el/hook").unwrap();
+        let triggers = listener.triggers.iter();
+        triggers.map(|entry| entry.id().clone()).collect::<Vec<_>>()
+    };
+    let expected = [TriggerId("g/el/t".into())];
+    assert_eq!(
+        ids(json!({"template": {"spec": {"resourcetemplates": []}}})),
+        expected
+    );
+    assert_eq!(ids(json!({"bindings": 7})), expected);
+}

@@ -69,15 +69,20 @@ type Mistake = (&'static str, String);
 
 impl Surroundings<'_> {
     fn webhook(&self, webhook: &Webhook) -> Result<Away, Mistake> {
-        let (url, namespace) = match (&webhook.url, &webhook.object_ref) {
-            (Some(url), _) => (url.clone(), None),
+        let url = match (&webhook.url, &webhook.object_ref) {
+            (Some(url), _) => url.clone(),
             (None, Some(service)) if service.kind == "Service" && service.api_version == "v1" => {
                 let namespace = match service.namespace.as_str() {
                     "" => self.namespace,
                     given => given,
                 };
-                let url = format!("http://{}.{namespace}.svc/", service.name);
-                (url, Some(namespace))
+                for name in [service.name.as_str(), namespace] {
+                    if !is_label(name) {
+                        let message = format!("`{name}` is no name of a Service or namespace");
+                        return Err(("/webhook/objectRef", message));
+                    }
+                }
+                format!("http://{}.{namespace}.svc/", service.name)
             }
             (None, Some(_)) => {
                 let message = "a webhook's objectRef is a Service of apiVersion v1";
@@ -88,10 +93,7 @@ impl Surroundings<'_> {
                 return Err(("/webhook", message.to_owned()));
             }
         };
-        let reach = match namespace {
-            Some(namespace) if namespace == self.namespace => Reach::Configured,
-            _ => reach(&url, self.namespace, self.tenants),
-        };
+        let reach = reach(&url, self.namespace, self.tenants);
         let headers = webhook.header.iter().map(|header| {
             let values = match &header.value {
                 OneOrMany::One(value) => vec![value.clone()],
@@ -185,10 +187,16 @@ pub(super) fn reach(url: &str, namespace: &str, tenants: Reach) -> Reach {
                 parts.is_some_and(|(_, inside)| inside == namespace)
             })
     });
-    match is_own {
-        true => Reach::Configured,
-        false => tenants,
+    match tenants {
+        Reach::Guarded if is_own => Reach::Own,
+        tenants => tenants,
     }
+}
+
+/// Whether a text can name a Service or a namespace.
+fn is_label(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..64).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// What an object's annotation says of interceptors that give no answer.
@@ -228,7 +236,7 @@ mod tests {
             "https://hook.ci.svc.cluster.local:8443/x?y",
             "http://hook.ci.svc:80",
         ] {
-            assert_eq!(reach(own), Reach::Configured, "{own}");
+            assert_eq!(reach(own), Reach::Own, "{own}");
         }
         for other in [
             "http://hook.other.svc/",
@@ -243,5 +251,16 @@ mod tests {
         ] {
             assert_eq!(reach(other), Reach::Guarded, "{other}");
         }
+    }
+
+    #[test]
+    fn what_names_a_service_is_a_name_and_no_piece_of_an_address() {
+        for name in ["hook", "hook-2", "0"] {
+            assert!(is_label(name), "{name}");
+        }
+        for name in ["", "10.0.0.1:8080/x?", "a.b", "a@b", "A", "a/b", "a#"] {
+            assert!(!is_label(name), "{name}");
+        }
+        assert!(!is_label(&"a".repeat(64)));
     }
 }

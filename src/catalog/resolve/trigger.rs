@@ -73,7 +73,8 @@ impl Resolver<'_> {
                 && permits.reach(&acting, &key.namespace)
             {
                 let place = (Arc::clone(&object.origin), String::new());
-                plan.triggers.push(self.unreadable(key, unreadable, place));
+                let unreadable = self.unreadable(key, unreadable, place, group);
+                plan.triggers.push(unreadable);
             }
         }
     }
@@ -152,7 +153,7 @@ impl Resolver<'_> {
                 self.objects.unreadable.get(&key),
             ) {
                 (Some(object), _) => self.trigger(object, None),
-                (None, Some(unreadable)) => self.unreadable(&key, unreadable, place),
+                (None, Some(unreadable)) => self.unreadable(&key, unreadable, place, None),
                 (None, None) => self.missing(&key, place),
             };
         }
@@ -183,10 +184,7 @@ impl Resolver<'_> {
         group: Option<&Group>,
     ) -> TriggerPlan {
         let (meta, spec) = (&object.value.metadata, &object.value.spec);
-        let path = match group {
-            Some(group) => format!("{}/{}/{}", group.source.name, meta.namespace, meta.name),
-            None => format!("{}/{}", meta.namespace, meta.name),
-        };
+        let path = path(group, &meta.namespace, &meta.name);
         let rerun = |annotations: &BTreeMap<String, String>| {
             annotations
                 .get(REDELIVERY.key)
@@ -214,7 +212,7 @@ impl Resolver<'_> {
         let path = format!("{}/{}", key.namespace, key.name);
         let pointer = format!("{}/triggerRef", place.1);
         let problem = place.0.error(&pointer, format!("there is no {key}"));
-        self.unusable(path, &key.name, place, problem)
+        self.unusable(path, &key.name, place, None, problem)
     }
 
     /// A Trigger that is there and cannot be read. Its events wait.
@@ -223,9 +221,12 @@ impl Resolver<'_> {
         key: &ObjectKey,
         unreadable: &Unreadable,
         place: (Arc<Origin>, String),
+        group: Option<&Group>,
     ) -> TriggerPlan {
-        let path = format!("{}/{}", key.namespace, key.name);
-        let mut plan = self.unusable(path, &key.name, place, unreadable.problem.clone());
+        // The same as when it could be read: its deliveries are still its own.
+        let path = path(group, &key.namespace, &key.name);
+        let problem = unreadable.problem.clone();
+        let mut plan = self.unusable(path, &key.name, place, group, problem);
         plan.suspects.clone_from(&unreadable.suspects);
         plan
     }
@@ -235,6 +236,7 @@ impl Resolver<'_> {
         path: String,
         name: &str,
         place: (Arc<Origin>, String),
+        group: Option<&Group>,
         problem: Diagnostic,
     ) -> TriggerPlan {
         let namespace = self.id.namespace.clone();
@@ -250,7 +252,7 @@ impl Resolver<'_> {
                 namespace: &namespace,
                 rerun: false,
                 annotations: None,
-                group: None,
+                group,
             },
         );
         plan.problems = vec![problem];
@@ -314,5 +316,14 @@ impl Resolver<'_> {
             1 => path,
             more => format!("{path}~{more}"),
         })
+    }
+}
+
+/// What a Trigger object is called in its listener: by the group that takes it,
+/// too.
+fn path(group: Option<&Group>, namespace: &str, name: &str) -> String {
+    match group {
+        Some(group) => format!("{}/{namespace}/{name}", group.source.name),
+        None => format!("{namespace}/{name}"),
     }
 }

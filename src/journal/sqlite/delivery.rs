@@ -10,6 +10,7 @@ use crate::journal::seal::Seal;
 use crate::journal::{
     Attempt, Buried, Counts, DeliveryView, JournalError, Lease, Leased, Recorded, Rendered,
 };
+use crate::model::finding::Finding;
 use crate::model::ids::{DeliveryId, EventId, ListenerId, Revision, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
 
@@ -57,7 +58,19 @@ pub(super) fn commit(
     connection: &Connection,
     id: DeliveryId,
     rendered: &Rendered,
+    findings: &[Finding],
 ) -> Result<(), JournalError> {
+    if !findings.is_empty() {
+        let before: String = connection
+            .prepare_cached("SELECT findings FROM deliveries WHERE id = ?1")?
+            .query_row(params![id.0], |row| row.get(0))?;
+        let before = before.trim_end_matches(']');
+        let more = json(&findings)?;
+        let comma = if before == "[" { "" } else { "," };
+        connection
+            .prepare_cached("UPDATE deliveries SET findings = ?2 WHERE id = ?1")?
+            .execute(params![id.0, format!("{before}{comma}{}", &more[1..])])?;
+    }
     connection
         .prepare_cached(
             "UPDATE deliveries SET params = ?2, manifests = ?3, sealed_headers = NULL
@@ -186,7 +199,10 @@ fn buried(row: &Row<'_>, error: &JournalError) -> Result<Buried, JournalError> {
 
 fn bury(connection: &Connection, buried: &Buried) -> Result<(), JournalError> {
     connection
-        .prepare_cached("UPDATE deliveries SET state = 'dead', reason = ?2 WHERE id = ?1")?
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'dead', reason = ?2, sealed_headers = NULL
+             WHERE id = ?1",
+        )?
         .execute(params![buried.id.0, Reason::RecordUnreadable.code()])?;
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::model::manifest::Manifest;
 use crate::model::params::Param;
 use crate::model::verdict::{DeliveryState, Reason};
 
+mod asking;
 mod waiting;
 
 struct Fixture {
@@ -208,7 +209,7 @@ async fn what_was_rendered_is_there_for_the_next_attempt() {
     let id = new_id(&receipts[0]);
     fixture
         .journal
-        .commit(id, Arc::new(rendered.clone()))
+        .commit(id, Arc::new(rendered.clone()), vec![])
         .await
         .unwrap();
     let fixture = fixture.reopen().await;
