@@ -262,7 +262,7 @@ fn with_causes(error: hyper_util::client::legacy::Error) -> OutboundError {
     OutboundError::Exchange(text.into())
 }
 
-/// A URL that can be called, without what stands for a password in one; or
+/// A URL that can be called, without what may stand for a password in one; or
 /// why a text is none.
 pub fn callable(url: &str) -> Result<String, &'static str> {
     let uri: Uri = url.parse().map_err(|_| "the address is no URL")?;
@@ -272,7 +272,9 @@ pub fn callable(url: &str) -> Result<String, &'static str> {
             Err("the address has a user in it, which is not sent; give the interceptor a header")
         }
         Some(scheme @ ("http" | "https")) if uri.host().is_some() => {
-            Ok(format!("{scheme}://{authority}{}", uri.path()))
+            // A path may hold a token, too.
+            let rest = if uri.path().len() > 1 { "/…" } else { "/" };
+            Ok(format!("{scheme}://{authority}{rest}"))
         }
         _ => Err("the address is no http or https URL"),
     }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::api::trigger::InterceptorParam;
 use crate::bind::BindingParam;
 use crate::intercept::Away;
+use crate::intercept::calls::Reach;
 use crate::model::event::BodyRule;
 use crate::model::ids::{ListenerId, Revision, TriggerId};
 use crate::render::TemplateSource;
@@ -84,6 +85,27 @@ impl TriggerSource {
         let digest = Sha256::digest(&json);
         let revision = Revision(HEXLOWER.encode(&digest[..REVISION_BYTES]));
         Ok((json.into(), revision))
+    }
+
+    /// Whether it is the same trigger but for where the interceptors are that it
+    /// refers to: objects of their own, whose addresses and certificates change
+    /// under whoever waits for them.
+    pub fn is_readdressed(&self, other: &Self) -> bool {
+        self.unaddressed() == other.unaddressed()
+    }
+
+    fn unaddressed(&self) -> Self {
+        let mut source = self.clone();
+        let group = source.group.iter_mut();
+        let of_group = group.flat_map(|group| &mut group.interceptors);
+        for interceptor in source.interceptors.iter_mut().chain(of_group) {
+            if let Some(Away::Remote(endpoint)) = &mut interceptor.away {
+                endpoint.url.clear();
+                endpoint.ca_bundle.clear();
+                endpoint.reach = Reach::Guarded;
+            }
+        }
+        source
     }
 
     /// A trigger that the journal kept.

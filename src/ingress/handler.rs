@@ -113,6 +113,8 @@ struct Exchange {
     began: Instant,
     fresh: Uuid,
     bytes: usize,
+    /// Whether some trigger knows who sent it.
+    is_known: bool,
 }
 
 async fn handle(State(door): State<Door>, request: Request) -> Response<Body> {
@@ -122,6 +124,7 @@ async fn handle(State(door): State<Door>, request: Request) -> Response<Body> {
         began: Instant::now(),
         fresh: Uuid::now_v7(),
         bytes: 0,
+        is_known: false,
     };
     let fresh = EventId(exchange.fresh);
     let limit = ingress.parts.limits.total_time;
@@ -143,7 +146,7 @@ async fn handle(State(door): State<Door>, request: Request) -> Response<Body> {
         took: exchange.began.elapsed(),
     };
     happening.emit(&ingress.parts.metrics);
-    if let Some(listener) = &listener {
+    if let Some(listener) = listener.as_ref().filter(|_| exchange.is_known) {
         ingress.tell(listener, event, response.status());
     }
     response
@@ -158,7 +161,7 @@ type Answered = (
 type Refused = (Reason, Option<Arc<Listener>>);
 
 impl Ingress {
-    /// Tells whom the listener names of a request. Strangers cannot cause that.
+    /// Tells whom the listener names of a request of somebody who is known.
     fn tell(&self, listener: &Listener, event: EventId, status: StatusCode) {
         let stage = match status {
             StatusCode::ACCEPTED => Stage::Done,
@@ -204,7 +207,10 @@ impl Ingress {
             .spawn(async move { ingress.admit(for_task, raw, fresh, share).await })
             .await
             .unwrap_or(Err(Reason::Internal));
+        // Only what somebody wants, or may come to want, is written.
+        exchange.is_known = matches!(admitted, Err(Reason::JournalUnavailable));
         let accepted = admitted.map_err(refuse)?;
+        exchange.is_known = accepted.judgements.iter().any(|one| one.verified);
         let (response, reason) = answer(&listener, &accepted);
         let flooded = response.status() == axum::http::StatusCode::UNAUTHORIZED
             && self

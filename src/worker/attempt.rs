@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 
 use crate::act::cluster::events::Notice;
 use crate::act::{Effect, Patience};
-use crate::catalog::{Entry, Trigger};
+use crate::catalog::{Entry, Trigger, TriggerSource};
 use crate::clock::unix_ms;
 use crate::journal::progress::{Happening as Step, Progress};
 use crate::journal::{Attempt, Buried, Leased};
@@ -163,6 +163,10 @@ impl Worker {
             Some(Entry::Ready(trigger)) if trigger.revision == leased.revision => {
                 Ok(Arc::clone(trigger))
             }
+            // Where an interceptor is now is where it is asked.
+            Some(Entry::Ready(trigger)) if is_readdressed(trigger, leased) => {
+                Ok(Arc::clone(trigger))
+            }
             Some(_) => self.revisions.get(leased).map_err(|message| {
                 let detail = Some(message);
                 Ending::new(Step::FailedForGood(Reason::BadConfig), detail)
@@ -251,6 +255,12 @@ impl Worker {
         // Where too much happens at once, some of it is not told.
         let _ = notices.try_send(notice);
     }
+}
+
+fn is_readdressed(trigger: &Trigger, leased: &Leased) -> bool {
+    let recorded = TriggerSource::from_json(&leased.source);
+    leased.resume.is_some()
+        && recorded.is_ok_and(|recorded| trigger.source.is_readdressed(&recorded))
 }
 
 fn kinds(effects: &[Effect]) -> Vec<String> {

@@ -9,8 +9,10 @@ use tripline::model::verdict::{DeliveryState, Reason};
 
 use crate::support::{Gateway, PUSH_SECRET, Response, SECRET, github_signature, wait_until};
 
+mod groups;
 mod interceptor;
 mod proofs;
+mod webhooks;
 
 use interceptor::{Elsewhere, manifest};
 
@@ -205,6 +207,24 @@ async fn one_that_is_away_is_asked_again_with_what_proves_the_event_and_none_of_
 }
 
 #[tokio::test]
+async fn an_interceptor_that_has_moved_is_asked_where_it_is() {
+    let away = Elsewhere::start(&[(503, json!({}))]).await;
+    let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
+    let files = [
+        &trigger(&interceptors, ""),
+        PUSH_SECRET,
+        &away.manifest("remote"),
+    ];
+    let gateway = gateway(&files).await;
+    gateway.push("/default/hook", "1", BODY).await;
+    wait_until(|| !away.asked().is_empty(), "the first question").await;
+    let moved = Elsewhere::start(&[(200, go_on())]).await;
+    gateway.write("c.yaml", &moved.manifest("remote"));
+    gateway.wait_for_objects(1).await;
+    assert_eq!(moved.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn the_annotation_says_what_becomes_of_an_event_without_an_answer() {
     let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
     for (policy, answers, expected) in [
@@ -271,127 +291,6 @@ async fn who_is_known_by_somebody_elsewhere_alone_counts_from_then_on() {
     assert_eq!(gateway.objects().len(), 1, "it is known by then");
     let counts = gateway.app.journal().counts().await.unwrap();
     assert_eq!(counts.deferred, 0);
-}
-
-const GROUP: &str = r#"
-apiVersion: triggers.tekton.dev/v1beta1
-kind: EventListener
-metadata: {name: hook}
-spec:
-  triggerGroups:
-  - name: g
-    interceptors: [INTERCEPTORS]
-    triggerSelector: {labelSelector: {matchLabels: {g: "1"}}}
----
-apiVersion: triggers.tekton.dev/v1beta1
-kind: Trigger
-metadata: {name: one, labels: {g: "1"}}
-spec:
-  interceptors: [{ref: {name: cel}, params: [{name: filter, value: "has(body.after)"}]}]
-  bindings: [{name: x, value: $(extensions.x)}, {name: rev, value: $(body.after)}]
-  template: {ref: tt}
----
-apiVersion: triggers.tekton.dev/v1beta1
-kind: Trigger
-metadata: {name: two, labels: {g: "1"}}
-spec:
-  bindings: [{name: rev, value: $(body.after)}]
-  template: {ref: tt}
----
-apiVersion: triggers.tekton.dev/v1beta1
-kind: Trigger
-metadata: {name: never, labels: {g: "1"}}
-spec:
-  interceptors: [{ref: {name: cel}, params: [{name: filter, value: "body.after == 'no'"}]}]
-  template: {ref: tt}
----
-"#;
-
-#[tokio::test]
-async fn a_group_asks_once_for_all_its_triggers() {
-    let elsewhere = Elsewhere::start(&[(503, json!({})), (503, json!({})), (200, go_on())]).await;
-    let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
-    let group = GROUP.replace("INTERCEPTORS", &interceptors) + TEMPLATE;
-    let gateway = gateway(&[&group, PUSH_SECRET, &elsewhere.manifest("remote")]).await;
-    let answer = gateway.push("/default/hook", "1", BODY).await;
-    let row = &answer.json()["triggers"][0];
-    assert_eq!(
-        (&row["verdict"], &row["reason"]),
-        (&json!("deferred"), &json!("awaits_interceptor"))
-    );
-    gateway.wait_for_objects(2).await;
-    let requests = elsewhere.asked();
-    assert!(requests.len() <= 3, "{requests:?}");
-    let request: Value = serde_json::from_str(&requests[0].1).unwrap();
-    let group = "namespaces/default/triggerGroups/g";
-    assert_eq!(request["context"]["trigger_id"], group);
-    let again = gateway.push("/default/hook", "1", BODY).await;
-    assert_eq!(again.status, 202);
-    wait_until(
-        || elsewhere.asked().len() > requests.len(),
-        "another question",
-    )
-    .await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(gateway.objects().len(), 2);
-}
-
-#[tokio::test]
-async fn what_a_group_s_webhook_puts_in_the_event_s_place_is_what_its_triggers_get() {
-    let elsewhere = Elsewhere::start(&[(200, json!({"after": "changed"}))]).await;
-    let interceptors = format!(
-        "{GITHUB}, {{webhook: {{url: 'http://{}/'}}}}",
-        elsewhere.address
-    );
-    let group = GROUP.replace("INTERCEPTORS", &interceptors) + TEMPLATE;
-    let gateway = gateway(&[&group, PUSH_SECRET]).await;
-    gateway.push("/default/hook", "1", BODY).await;
-    gateway.wait_for_objects(2).await;
-    assert_eq!(data_of(&gateway)["rev"], "changed");
-    assert_eq!(elsewhere.asked().len(), 1);
-}
-
-#[tokio::test]
-async fn a_webhook_replaces_body_and_headers_for_what_comes_after_it() {
-    let elsewhere = Elsewhere::start(&[(200, json!({"after": "changed"}))]).await;
-    let filter = "header.match('X-From', 'elsewhere') && body.after == 'changed'";
-    let interceptors = format!(
-        "{GITHUB}, {{webhook: {{url: 'http://{}/', header: [{{name: X-Own, value: [a, b]}}]}}}}, \
-         {{ref: {{name: cel}}, params: [{{name: filter, value: \"{filter}\"}}]}}",
-        elsewhere.address
-    );
-    let gateway = gateway(&[&trigger(&interceptors, ""), PUSH_SECRET]).await;
-    gateway.push("/default/hook/x", "1", BODY).await;
-    gateway.wait_for_objects(1).await;
-    assert_eq!(data_of(&gateway)["rev"], "changed");
-    let (headers, body) = &elsewhere.asked()[0];
-    assert_eq!(body, BODY);
-    assert_eq!(headers["eventlistener-request-url"], "/x");
-    let own: Vec<_> = headers.get_all("x-own").iter().collect();
-    assert_eq!(own, ["a", "b"]);
-}
-
-#[tokio::test]
-async fn a_signature_after_a_webhook_is_that_of_what_the_webhook_gave() {
-    // It signs nothing, so that the event is refused after it.
-    let elsewhere = Elsewhere::start(&[(200, json!({"after": "forged"}))]).await;
-    let interceptors = format!(
-        "{{webhook: {{url: 'http://{}/'}}}}, {GITHUB}",
-        elsewhere.address
-    );
-    let gateway = gateway(&[&trigger(&interceptors, ""), PUSH_SECRET]).await;
-    let answer = gateway.push("/default/hook", "1", BODY).await;
-    assert_eq!(answer.json()["deferred"], true);
-    wait_until(|| !elsewhere.asked().is_empty(), "the question").await;
-    for _ in 0..500 {
-        if gateway.app.journal().counts().await.unwrap().deferred == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let counts = gateway.app.journal().counts().await.unwrap();
-    assert_eq!((counts.deferred, counts.deliveries), (0, vec![]));
-    assert!(gateway.objects().is_empty());
 }
 
 #[tokio::test]

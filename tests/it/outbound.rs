@@ -75,7 +75,14 @@ async fn redirects_are_not_followed() {
 async fn answers_are_bounded_in_size_and_time() {
     let (client, port) = (Client::new(Guard::default()), server().await.port());
     let large = format!("http://127.0.0.1:{port}/large");
-    assert!(get(&client, &large, Reach::Configured).await.is_err());
+    let outgoing = Outgoing {
+        request: Request::get(&large).body(Bytes::new()).unwrap(),
+        reach: Reach::Configured,
+        ca_bundle: String::new(),
+        within: Duration::from_secs(30),
+    };
+    let got = Http::send(&client, outgoing).await;
+    assert!(matches!(got, Err(OutboundError::TooLarge)), "{got:?}");
     let slow = format!("http://127.0.0.1:{port}/slow");
     let got = get(&client, &slow, Reach::Configured).await;
     assert!(matches!(got, Err(OutboundError::Timeout(_))), "{got:?}");

@@ -4,8 +4,9 @@
 use serde_json::json;
 use tripline::model::verdict::{DeliveryState, Reason};
 
+use super::groups::GROUP;
 use super::interceptor::Elsewhere;
-use super::{BODY, GITHUB, GROUP, TEMPLATE, ended, event_of, gateway, go_on, trigger};
+use super::{BODY, GITHUB, TEMPLATE, ended, event_of, gateway, go_on, trigger};
 use crate::support::{Gateway, PUSH_SECRET, SECRET, github_signature, wait_until};
 
 /// Waits until nothing waits any more.
