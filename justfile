@@ -39,3 +39,18 @@ conformance cases:
 # Licences, advisories and duplicate dependencies; needs cargo-deny.
 deny:
     cargo deny check
+
+# Check upstream's own examples; DIR is examples/v1beta1 or examples/v1alpha1 of tektoncd/triggers.
+examples dir:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --quiet --bin tripline
+    mistaken=()
+    for folder in '{{dir}}'/*/; do
+      echo "== $(basename "$folder")"
+      # What an example does not bring with it is in folders that all share.
+      target/debug/tripline check "$folder" >/dev/null 2>&1 && shared=() ||
+        shared=('{{dir}}'/{triggerbindings,triggertemplates,clustertriggerbindings})
+      target/debug/tripline check "$folder" "${shared[@]}" || mistaken+=("$(basename "$folder")")
+    done
+    echo "with mistakes: ${mistaken[*]:-none}"

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Program, Test};
+use crate::{Data, Program, Test};
 
 /// Fails with what was seen where something is not as it should be.
 macro_rules! ensure {
@@ -15,6 +15,7 @@ macro_rules! ensure {
 }
 
 mod api_server;
+mod examples;
 mod gateway;
 mod roll_back;
 mod scenarios;
@@ -24,17 +25,25 @@ mod webhook;
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
-    scenarios::ALL
+    let own = scenarios::ALL.iter().chain(&services::ALL);
+    let own = own.chain(&roll_back::ALL).map(|scenario| (scenario, None));
+    let recorded = Data {
+        name: "recorded cases of Tekton Triggers",
+        how_to_get_it: "they are no part of the repository; CONFORMANCE_CASES names their folder",
+        folder: examples::folder,
+    };
+    let recorded = examples::ALL
         .iter()
-        .chain(&services::ALL)
-        .chain(&roll_back::ALL)
-        .map(|(name, run)| Test {
+        .map(|scenario| (scenario, Some(recorded)));
+    own.chain(recorded)
+        .map(|((name, run), reads)| Test {
             name,
             needs: Some(Program {
                 name: "kube-apiserver",
                 how_to_get_it: "tests/cluster/assets/build builds it with Go; or set KUBEBUILDER_ASSETS",
                 folder: Some(assets),
             }),
+            reads,
             run: *run,
         })
         .collect()

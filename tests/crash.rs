@@ -12,6 +12,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test {
             name: "crash::every_202_ends_in_exactly_one_file_through_ten_kills",
             needs: None,
+            reads: None,
             run: kill::ten_kills_under_load,
         },
         Test {
@@ -21,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
                 how_to_get_it: "apt-get install strace",
                 folder: None,
             }),
+            reads: None,
             run: trace::each_202_follows_its_sync,
         },
     ]

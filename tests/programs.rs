@@ -1,7 +1,9 @@
 //! Suites that run the real binary, and programs beside it.
 //!
 //! A test whose program is not on this machine is reported as ignored, with a
-//! line that says how to get it. Under `CI=true` it fails in place of that.
+//! line that says how to get it. Under `CI=true` it fails in place of that: the
+//! gate installs programs. Recordings that are not ours to publish it cannot
+//! get, so a test that lacks those is ignored there too.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,10 +38,20 @@ impl Program {
     }
 }
 
+/// Files that a test reads and that are no part of the repository.
+#[derive(Clone, Copy)]
+struct Data {
+    name: &'static str,
+    how_to_get_it: &'static str,
+    /// Where they are, if anywhere.
+    folder: fn() -> Option<PathBuf>,
+}
+
 /// A test of this binary.
 struct Test {
     name: &'static str,
     needs: Option<Program>,
+    reads: Option<Data>,
     run: fn() -> Result<(), Failed>,
 }
 
@@ -54,6 +66,10 @@ fn main() {
 }
 
 fn trial(test: Test, required: bool) -> Trial {
+    if let Some(data) = test.reads.filter(|data| (data.folder)().is_none()) {
+        let (what, how) = (data.name, data.how_to_get_it);
+        return ignored(test.name, &format!("{} reads {what}: {how}", test.name));
+    }
     let missing = test.needs.filter(|program| !program.is_here());
     match missing {
         None => Trial::test(test.name, test.run),
@@ -66,8 +82,12 @@ fn trial(test: Test, required: bool) -> Trial {
             if required {
                 return Trial::test(test.name, move || Err(Failed::from(message)));
             }
-            eprintln!("{message}");
-            Trial::test(test.name, || Ok(())).with_ignored_flag(true)
+            ignored(test.name, &message)
         }
     }
+}
+
+fn ignored(name: &str, why: &str) -> Trial {
+    eprintln!("{why}");
+    Trial::test(name, || Ok(())).with_ignored_flag(true)
 }

@@ -90,7 +90,8 @@ pub(super) fn slices(server: &ApiServer, namespace: &str) -> Result<Vec<Value>, 
     Ok(all.into_iter().filter(ours).collect())
 }
 
-fn recorded(service: &Value) -> Option<u16> {
+/// The port of the gateway that a Service leads to.
+pub(super) fn port_of(service: &Value) -> Option<u16> {
     let port = &service["metadata"]["annotations"]["tripline.dev/port"];
     port.as_str()?.parse().ok()
 }
@@ -118,7 +119,7 @@ pub(super) fn wait_for_reason(
 /// Waits until the Service leads to a port, and gives that.
 pub(super) fn led(server: &ApiServer, namespace: &str) -> Result<u16, Failed> {
     wait_for_reason(server, namespace, "hook", "Managed")?;
-    recorded(&service(server, namespace)?).ok_or_else(|| "no port is recorded".into())
+    port_of(&service(server, namespace)?).ok_or_else(|| "no port is recorded".into())
 }
 
 pub(super) fn unclaim(server: &ApiServer, namespace: &str) -> Result<(), Failed> {
@@ -372,7 +373,7 @@ fn exhausted() -> Result<(), Failed> {
     unclaim(server, "many-ports")?;
     wait_for_reason(server, "many-ports", "other", "Managed")?;
     let other = get(server, "service", "many-ports", "el-other")?;
-    ensure!(recorded(&other) == Some(port), "{other}");
+    ensure!(port_of(&other) == Some(port), "{other}");
     wait_until("the port leads to the other one", || {
         Ok(post_to(port, "/", "b").is_ok_and(|(_, answer)| answer["eventListener"] == "other"))
     })
