@@ -18,8 +18,6 @@ CREATE TABLE deferrals (
     url TEXT NOT NULL,
     sealed_headers BLOB NOT NULL,
     body BLOB NOT NULL,
-    -- Which secrets have proved who sent it.
-    proven TEXT NOT NULL DEFAULT '[]',
     -- When nobody had decided on it for too long; it is kept from then on.
     given_up_ms INTEGER
 );
