@@ -14,7 +14,7 @@ use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::ingress::limits::Limits;
-use crate::outbound::{Client, Guard};
+use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
 mod sections;
@@ -22,7 +22,7 @@ mod sections;
 use sections::span;
 pub use sections::{
     AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
-    ProbeConfig, TlsConfig, WebhookConfig,
+    ProbeConfig, SecretUrl, TlsConfig, WebhookConfig,
 };
 
 /// Where settings are read from when nobody names a file.
@@ -132,7 +132,13 @@ impl Config {
             key: "outbound.allow",
             message: format!("`{entry}` is no address, no network such as 10.0.0.0/8 and no name"),
         })?;
-        Ok(Client::new(guard))
+        let proxy = self.outbound.proxy.as_ref();
+        let proxy = proxy.map(|url| Proxy::new(&url.0, &self.outbound.no_proxy));
+        let proxy = proxy.transpose().map_err(|message| ConfigError::Invalid {
+            key: "outbound.proxy",
+            message,
+        })?;
+        Ok(Client::through(guard, proxy))
     }
 
     /// Reads the settings. A `file` that is named must be there; the default
@@ -151,6 +157,9 @@ impl Config {
             .with_list_parse_key("triggers")
             .with_list_parse_key("secretDirs")
             .with_list_parse_key("kube.endpoints")
+            .with_list_parse_key("outbound.allow")
+            .with_list_parse_key("outbound.githubHosts")
+            .with_list_parse_key("outbound.noProxy")
             .try_parsing(true);
         let read = config::Config::builder()
             .add_source(source)

@@ -15,7 +15,8 @@ use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -23,9 +24,11 @@ use rustls::{ClientConfig, RootCertStore};
 
 pub mod breaker;
 mod guard;
+mod proxy;
 
 use guard::GuardedResolver;
 pub use guard::{Guard, Reach};
+pub use proxy::Proxy;
 
 /// Longest time that a connection may take to come about.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -70,7 +73,16 @@ pub struct Outgoing {
     pub within: Duration,
 }
 
-type Hyper = HyperClient<HttpsConnector<HttpConnector<GuardedResolver>>, Full<Bytes>>;
+type Direct = HyperClient<HttpsConnector<HttpConnector<GuardedResolver>>, Full<Bytes>>;
+type Tunneled = HyperClient<HttpsConnector<Tunnel<HttpConnector>>, Full<Bytes>>;
+
+/// Connections of one kind.
+#[derive(Clone)]
+enum Hyper {
+    Direct(Direct),
+    /// Through the proxy.
+    Tunneled(Tunneled),
+}
 
 /// An HTTP client for `http` and `https`.
 #[derive(Clone)]
@@ -78,8 +90,9 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     guard: Arc<Guard>,
-    /// By where they lead, and by whom they trust.
-    clients: Mutex<HashMap<(Reach, String), Hyper>>,
+    proxy: Option<Proxy>,
+    /// By where they lead, whom they trust, and whether through the proxy.
+    clients: Mutex<HashMap<(Reach, String, bool), Hyper>>,
 }
 
 /// Why there is no response.
@@ -118,8 +131,14 @@ impl OutboundError {
 impl Client {
     /// A client that goes nowhere inside but where `guard` lets it.
     pub fn new(guard: Guard) -> Self {
+        Self::through(guard, None)
+    }
+
+    /// The same, that goes to the outside through a proxy.
+    pub fn through(guard: Guard, proxy: Option<Proxy>) -> Self {
         Self(Arc::new(Inner {
             guard: Arc::new(guard),
+            proxy,
             clients: Mutex::default(),
         }))
     }
@@ -142,21 +161,56 @@ impl Client {
         within: Duration,
     ) -> Result<Response<Bytes>, OutboundError> {
         self.0.guard.look_at(request.uri(), reach)?;
-        let client = self.client(reach, ca_bundle)?;
+        let proxy = self.0.proxy.as_ref();
+        let proxy = proxy.filter(|proxy| proxy.serves(request.uri()));
+        let client = self.client(reach, ca_bundle, proxy)?;
         let within = within.min(TOTAL_TIME);
-        tokio::time::timeout(within, bounded(client, request))
+        let exchange = async {
+            if proxy.is_some() {
+                self.look_ahead(request.uri(), reach).await?;
+            }
+            bounded(client, request).await
+        };
+        tokio::time::timeout(within, exchange)
             .await
             .map_err(|_| OutboundError::Timeout(within))?
     }
 
-    fn client(&self, reach: Reach, ca_bundle: &str) -> Result<Hyper, OutboundError> {
-        let key = (reach, ca_bundle.to_owned());
+    /// The proxy looks names up itself. One that leads inside from here is not
+    /// even asked for; one that nobody knows here is the proxy's to judge.
+    async fn look_ahead(&self, uri: &Uri, reach: Reach) -> Result<(), OutboundError> {
+        let found = self.0.guard.look_up(uri.host().unwrap_or_default(), reach);
+        match found.await {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                Err(OutboundError::Forbidden(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn client(
+        &self,
+        reach: Reach,
+        ca_bundle: &str,
+        proxy: Option<&Proxy>,
+    ) -> Result<Hyper, OutboundError> {
+        let key = (reach, ca_bundle.to_owned(), proxy.is_some());
         if let Ok(clients) = self.0.clients.lock()
             && let Some(known) = clients.get(&key)
         {
             return Ok(known.clone());
         }
-        let client = build(Arc::clone(&self.0.guard), reach, ca_bundle)?;
+        let client = match proxy {
+            Some(proxy) => {
+                let tunnel = proxy.tunnel(connector(HttpConnector::new()));
+                Hyper::Tunneled(build(tunnel, ca_bundle)?)
+            }
+            None => {
+                let resolver = GuardedResolver::new(Arc::clone(&self.0.guard), reach);
+                let direct = connector(HttpConnector::new_with_resolver(resolver));
+                Hyper::Direct(build(direct, ca_bundle)?)
+            }
+        };
         if let Ok(mut clients) = self.0.clients.lock() {
             if clients.len() >= CLIENTS {
                 // Certificates change seldom; whoever changes them often pays.
@@ -176,7 +230,11 @@ async fn bounded(
     client: Hyper,
     request: Request<Full<Bytes>>,
 ) -> Result<Response<Bytes>, OutboundError> {
-    let response = client.request(request).await.map_err(with_causes)?;
+    let response = match client {
+        Hyper::Direct(client) => client.request(request).await,
+        Hyper::Tunneled(client) => client.request(request).await,
+    };
+    let response = response.map_err(with_causes)?;
     let (head, body) = response.into_parts();
     let body = Limited::new(body, RESPONSE_BYTES).collect().await;
     let body = body.map_err(|error| match error.is::<LengthLimitError>() {
@@ -202,16 +260,25 @@ impl Http for Client {
     }
 }
 
-fn build(guard: Arc<Guard>, reach: Reach, ca_bundle: &str) -> Result<Hyper, OutboundError> {
-    let mut http = HttpConnector::new_with_resolver(GuardedResolver::new(guard, reach));
+fn connector<R>(mut http: HttpConnector<R>) -> HttpConnector<R> {
     http.enforce_http(false);
     http.set_connect_timeout(Some(CONNECT_TIME));
     http.set_nodelay(true);
+    http
+}
+
+fn build<C>(
+    connector: C,
+    ca_bundle: &str,
+) -> Result<HyperClient<HttpsConnector<C>, Full<Bytes>>, OutboundError>
+where
+    HttpsConnector<C>: Connect + Clone,
+{
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(tls(ca_bundle)?)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http);
+        .wrap_connector(connector);
     let client = HyperClient::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE_TIME)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)

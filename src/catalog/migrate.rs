@@ -2,7 +2,7 @@
 //! is, what works better, what somebody has to look at.
 //!
 //! In: files, or the objects of a cluster. Out: a row for each object. The
-//! compiler's own diagnostics say what does not work; [`rules`] say what works
+//! compiler's own diagnostics say what does not work; `rules` say what works
 //! differently.
 
 use std::collections::{BTreeMap, BTreeSet};

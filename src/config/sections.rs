@@ -1,5 +1,6 @@
 //! The settings by section, with their defaults.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,6 +63,16 @@ pub struct ProbeConfig {
     pub listen: String,
 }
 
+/// An address that may hold a password. Prints nothing of itself.
+#[derive(Clone, Deserialize)]
+pub struct SecretUrl(pub String);
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretUrl(…)")
+    }
+}
+
 /// Whom the gateway itself calls.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -71,6 +82,10 @@ pub struct OutboundConfig {
     pub allow: Vec<String>,
     /// Hosts of GitHub Enterprise that events may name.
     pub github_hosts: Vec<String>,
+    /// The HTTP proxy to the outside. It may hold a password.
+    pub proxy: Option<SecretUrl>,
+    /// Names, addresses and networks that are called without it.
+    pub no_proxy: Vec<String>,
 }
 
 /// The cluster.

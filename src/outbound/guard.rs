@@ -86,6 +86,24 @@ impl Guard {
         }
     }
 
+    /// The addresses of a name that may be connected to.
+    pub(super) async fn look_up(&self, name: &str, reach: Reach) -> io::Result<Vec<SocketAddr>> {
+        let reach = match reach {
+            Reach::Guarded | Reach::Own if self.knows(name) => Reach::Configured,
+            other => other,
+        };
+        let found = tokio::net::lookup_host((name, 0)).await?;
+        let found: Vec<SocketAddr> = found.collect();
+        let known = !found.is_empty();
+        let mut permitted = found;
+        permitted.retain(|address| self.permits(address.ip(), reach));
+        if permitted.is_empty() && known {
+            let kind = io::ErrorKind::PermissionDenied;
+            return Err(io::Error::new(kind, denial(name, reach)));
+        }
+        Ok(permitted)
+    }
+
     fn knows(&self, name: &str) -> bool {
         self.names
             .iter()
@@ -157,7 +175,7 @@ fn is_this_machine(address: IpAddr) -> bool {
 }
 
 /// Whether an address is of this machine, of its network, or of nobody's.
-fn is_inside(address: IpAddr) -> bool {
+pub(super) fn is_inside(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();
@@ -212,21 +230,8 @@ impl Service<Name> for GuardedResolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let Self { guard, reach } = self.clone();
         Box::pin(async move {
-            let name = name.as_str();
-            let reach = match reach {
-                Reach::Guarded | Reach::Own if guard.knows(name) => Reach::Configured,
-                other => other,
-            };
-            let found = tokio::net::lookup_host((name, 0)).await?;
-            let found: Vec<SocketAddr> = found.collect();
-            let known = !found.is_empty();
-            let mut permitted = found;
-            permitted.retain(|address| guard.permits(address.ip(), reach));
-            if permitted.is_empty() && known {
-                let kind = io::ErrorKind::PermissionDenied;
-                return Err(io::Error::new(kind, denial(name, reach)));
-            }
-            Ok(permitted.into_iter())
+            let found = guard.look_up(name.as_str(), reach).await?;
+            Ok(found.into_iter())
         })
     }
 }
