@@ -6,6 +6,7 @@
 //! trigger.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,7 @@ pub struct Catalog {
     deleted_after: Duration,
     /// Triggers that have gone away, and when.
     gone: Mutex<HashMap<(ListenerId, TriggerId), Instant>>,
+    is_loaded: AtomicBool,
     changed: watch::Sender<u64>,
 }
 
@@ -70,6 +72,7 @@ impl Catalog {
             mistakes: ArcSwap::default(),
             deleted_after,
             gone: Mutex::default(),
+            is_loaded: AtomicBool::new(false),
             changed: watch::Sender::new(0),
         }
     }
@@ -105,7 +108,14 @@ impl Catalog {
             let at = Instant::now();
             gone.extend(missing.take(room).map(|id| (id, at)));
         }
+        self.is_loaded.store(true, Ordering::Release);
         self.changed.send_modify(|generation| *generation += 1);
+    }
+
+    /// Whether anybody can say that a listener is not there: some configuration
+    /// was read, and all of it.
+    pub fn knows_of_absence(&self) -> bool {
+        self.is_loaded.load(Ordering::Acquire) && !self.snapshot.load().is_incomplete()
     }
 
     /// Tells that secrets have changed.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::model::event::{BodyRule, Proven, RawEvent};
+use crate::model::event::{BodyRule, RawEvent};
 use crate::model::finding::Finding;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, DeliveryKey, EventId, ListenerId, Revision, TriggerId};
@@ -24,8 +24,10 @@ use crate::model::verdict::{DeliveryState, Reason};
 pub mod progress;
 mod seal;
 pub mod sqlite;
+mod waiting;
 
 use progress::Progress;
+pub use waiting::{Deferral, Known, NewDeferral, Quota, Quotas, Settlement};
 
 /// The future that a journal's methods return.
 pub type Done<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
@@ -283,67 +285,6 @@ pub struct DeliveryView {
     pub progress: Progress,
     /// What it makes, where that is committed already.
     pub rendered: Option<Rendered>,
-}
-
-/// An event that nobody can decide on yet.
-#[derive(Clone, Debug)]
-pub struct NewDeferral {
-    /// The id that its sender was told.
-    pub event: EventId,
-    /// The listener.
-    pub listener: ListenerId,
-    /// The triggers for which it waits.
-    pub triggers: Vec<TriggerId>,
-    /// Whether they know who sent it.
-    pub verified: bool,
-    /// Which secrets have proved it.
-    pub proven: Vec<Proven>,
-    /// When it came, in milliseconds of Unix time.
-    pub received_ms: i64,
-    /// The request, credentials included. They are sealed before they are
-    /// written.
-    pub request: RawEvent,
-}
-
-/// What became of a waiting event.
-#[derive(Clone, Debug, Default)]
-pub struct Settlement {
-    /// The triggers for which it waits on.
-    pub waiting: Vec<TriggerId>,
-    /// Those for which nobody can ever decide on it: it is kept for somebody to
-    /// look at, and when that was, in milliseconds of Unix time.
-    pub given_up: Option<(Vec<TriggerId>, i64)>,
-    /// The deliveries that it caused after all.
-    pub events: Vec<NewEvent>,
-}
-
-/// How much may wait for one listener.
-#[derive(Clone, Copy, Debug)]
-pub struct Quotas {
-    /// Of senders who are known.
-    pub verified: Quota,
-    /// Of senders who may be anybody.
-    pub unverified: Quota,
-}
-
-/// How much may wait.
-#[derive(Clone, Copy, Debug)]
-pub struct Quota {
-    /// Events.
-    pub events: usize,
-    /// Bytes of their bodies.
-    pub bytes: usize,
-}
-
-/// An event that waits.
-#[derive(Clone, Debug)]
-pub struct Deferral {
-    /// Its number.
-    pub id: i64,
-    /// The id that its sender was told.
-    pub event: EventId,
-    /// All of it, or why it cannot be read back.
-    pub waiting: Result<NewDeferral, String>,
 }
 
 /// How much a journal holds.

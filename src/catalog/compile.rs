@@ -165,6 +165,10 @@ pub(super) fn compile(plan: TriggerPlan, groups: &mut Groups) -> Compiled {
             }) {
                 sound &= is_verifiable(interceptors, &way.first.verifiers);
                 verifiers.extend(way.first.verifiers.iter().cloned());
+                // What comes after it is not the event that has come.
+                if way.replaces() {
+                    break;
+                }
             }
             Err(sound.then_some(verifiers))
         }
@@ -203,33 +207,35 @@ pub fn recompile(source: TriggerSource) -> Result<Arc<Trigger>, String> {
 
 fn assemble(source: TriggerSource, groups: &mut Groups) -> Result<Trigger, Failure> {
     let mut problems = Vec::new();
-    let mut verifiers = Some(Vec::new());
-    let mut go = |way: Result<&Way, Astray>, part: fn(usize) -> Part| {
-        let own = match way {
-            Ok(way) => Some(way.first.verifiers.clone()),
-            Err(astray) => {
-                let found = astray.problems.into_iter();
-                problems.extend(found.map(|(index, problem)| (part(index), problem)));
-                astray.verifiers
-            }
-        };
-        verifiers = verifiers.take().zip(own).map(|(mut all, own)| {
-            all.extend(own);
-            all
-        });
+    let mut astray = |astray: Astray, part: fn(usize) -> Part| {
+        let found = astray.problems.into_iter();
+        problems.extend(found.map(|(index, problem)| (part(index), problem)));
+        astray.verifiers
     };
     let as_tekton = source.rule.as_tekton;
     let group = source.group.as_ref();
     let group = group.map(|group| groups.get(group, as_tekton)).transpose();
-    let group = group.map_err(|astray| go(Err(astray), Part::OfGroup));
-    if let Ok(Some(group)) = &group {
-        go(Ok(&group.way), Part::OfGroup);
-    }
+    let group = group.map_err(|found| astray(found, Part::OfGroup));
     let way = Way::compile(&source.interceptors, &source.namespace, as_tekton);
-    let way = way.map_err(|astray| go(Err(astray), Part::Interceptor));
-    if let Ok(way) = &way {
-        go(Ok(way), Part::Interceptor);
-    }
+    let way = way.map_err(|found| astray(found, Part::Interceptor));
+    // Who may send, where that much can be compiled.
+    let of = |way: &Way| Some(way.first.verifiers.clone());
+    let of_group = match &group {
+        Ok(Some(group)) => of(&group.way),
+        Ok(None) => Some(Vec::new()),
+        Err(verifiers) => verifiers.clone(),
+    };
+    let of_trigger = match &way {
+        Ok(way) => of(way),
+        Err(verifiers) => verifiers.clone(),
+    };
+    let verifiers = match &group {
+        // What comes after a webhook is not the event that has come.
+        Ok(Some(group)) if group.way.replaces() => of_group,
+        _ => of_group
+            .zip(of_trigger)
+            .map(|(group, own)| [group, own].concat()),
+    };
     let bindings = bind::compile(&source.bindings).map_err(|error| {
         let part = Part::Binding(last_of(&source.bindings, error.param()));
         problems.push((part, Problem::at("", error.to_string())));

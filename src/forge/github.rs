@@ -24,6 +24,9 @@ const WITHIN: Duration = Duration::from_secs(15);
 /// files of a pull request.
 const PAGES: u32 = 100;
 
+/// Bytes that are read of one list.
+const LIST_BYTES: usize = 64 * 1024 * 1024;
+
 /// A repository, and as whom it is looked at.
 pub struct Repository<'r> {
     /// Where the API is.
@@ -119,15 +122,20 @@ impl Repository<'_> {
         number: i64,
     ) -> Result<Vec<String>, GithubError> {
         let path = self.path(&format!("pulls/{number}/files"))?;
-        let files: Vec<File> = self.list(http, &path, Some(100)).await?;
-        Ok(files.into_iter().map(|file| file.filename).collect())
+        let mut names = Vec::new();
+        let each = |files: Vec<File>| {
+            names.extend(files.into_iter().map(|file| file.filename));
+            false
+        };
+        self.pages(http, &path, Some(100), each).await?;
+        Ok(names)
     }
 
     /// Whether somebody is a public member of the owner, an organisation.
     pub async fn is_member(&self, http: &dyn Http, login: &str) -> Result<bool, GithubError> {
         let path = format!("/orgs/{}/public_members", segment(self.owner)?);
-        match self.list::<User>(http, &path, None).await {
-            Ok(users) => Ok(users.iter().any(|user| user.login == login)),
+        match self.lists(http, &path, login).await {
+            Ok(is_listed) => Ok(is_listed),
             // It may be no organisation.
             Err(GithubError::Status { status: 404, .. }) => Ok(false),
             Err(error) => Err(error),
@@ -137,8 +145,7 @@ impl Repository<'_> {
     /// Whether somebody is a collaborator.
     pub async fn is_collaborator(&self, http: &dyn Http, login: &str) -> Result<bool, GithubError> {
         let path = self.path("collaborators")?;
-        let users: Vec<User> = self.list(http, &path, None).await?;
-        Ok(users.iter().any(|user| user.login == login))
+        self.lists(http, &path, login).await
     }
 
     /// A file of the default branch, where there is one.
@@ -166,15 +173,27 @@ impl Repository<'_> {
         Ok(format!("/repos/{owner}/{name}/{rest}"))
     }
 
-    /// All pages of a list.
-    async fn list<T: DeserializeOwned>(
+    /// Whether a list of people has somebody in it.
+    async fn lists(&self, http: &dyn Http, path: &str, login: &str) -> Result<bool, GithubError> {
+        let mut is_listed = false;
+        let each = |users: Vec<User>| {
+            is_listed |= users.iter().any(|user| user.login == login);
+            is_listed
+        };
+        self.pages(http, path, None, each).await?;
+        Ok(is_listed)
+    }
+
+    /// All pages of a list, until `each` has found what it looks for.
+    async fn pages<T: DeserializeOwned>(
         &self,
         http: &dyn Http,
         path: &str,
         per_page: Option<u32>,
-    ) -> Result<Vec<T>, GithubError> {
-        let mut all = Vec::new();
+        mut each: impl FnMut(Vec<T>) -> bool,
+    ) -> Result<(), GithubError> {
         let mut page = None;
+        let mut bytes = 0;
         for _ in 0..PAGES {
             let queries = [
                 page.map(|page| format!("page={page}")),
@@ -186,10 +205,14 @@ impl Repository<'_> {
                 false => format!("{path}?{}", query.join("&")),
             };
             let answer = self.get(http, &asked).await?;
-            all.append(&mut read(&answer, path)?);
+            let is_found = each(read(&answer, path)?);
             page = next_page(&answer);
-            if page.is_none() {
-                return Ok(all);
+            if is_found || page.is_none() {
+                return Ok(());
+            }
+            bytes += answer.body().len();
+            if bytes > LIST_BYTES {
+                break;
             }
         }
         Err(GithubError::Long(path.to_owned()))

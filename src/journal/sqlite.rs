@@ -219,7 +219,8 @@ impl Journal for SqliteJournal {
             if let Some((triggers, now_ms)) = &settlement.given_up {
                 deferral::set_aside(connection, id, triggers, *now_ms)?;
             }
-            if !deferral::settle(connection, id, &settlement.waiting)? {
+            let Settlement { waiting, known, .. } = &settlement;
+            if !deferral::settle(connection, id, waiting, known.as_ref())? {
                 return Ok(None);
             }
             let mut receipts = Vec::new();

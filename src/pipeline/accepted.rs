@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::catalog::{Listener, Trigger};
-use crate::journal::{NewDeferral, NewDelivery, NewEvent, Receipt, Recorded};
+use crate::journal::{Known, NewDeferral, NewDelivery, NewEvent, Receipt, Recorded};
 use crate::model::event::{Proven, RawEvent, VerifiedEvent};
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, EventId, TriggerId};
@@ -159,6 +159,26 @@ impl Accepted {
         deferred
             .map(|judgement| judgement.trigger.clone())
             .collect()
+    }
+
+    /// Whether more is known of who sent it than was when it began to wait.
+    pub fn has_proved_more(&self, waiting: &NewDeferral) -> bool {
+        let known = self.known();
+        known.is_some_and(|known| {
+            known.verified && !waiting.verified || known.proven.len() > waiting.proven.len()
+        })
+    }
+
+    /// What is known of who sent it, for those who wait on.
+    pub(super) fn known(&self) -> Option<Known> {
+        let mut deferred = self.judgements.iter();
+        let waits = |judgement: &&Judgement| judgement.verdict == Verdict::Deferred;
+        let mut deferred = deferred.by_ref().filter(waits).peekable();
+        deferred.peek()?;
+        Some(Known {
+            verified: deferred.all(|judgement| judgement.verified),
+            proven: self.proven.clone(),
+        })
     }
 
     /// Triggers that know who sent it and were given no answer that may yet

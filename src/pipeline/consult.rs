@@ -77,6 +77,7 @@ impl Consulting<'_> {
                 judgement.verdict = Verdict::Matched;
                 judgement.reason = None;
                 judgement.verified = true;
+                judgement.has_waited();
                 judgement.findings.extend(arrived.findings);
                 judgement.extensions = arrived.extensions;
                 judgement.replaced = arrived.replaced;
@@ -120,6 +121,7 @@ impl Consulting<'_> {
                 return halt(judgement, pending, halted, unwanted);
             }
         };
+        judgement.has_waited();
         judgement.findings.extend(arrived.findings);
         let is_replaced = arrived.replaced.is_some();
         let event = arrived.replaced.unwrap_or(pending.event);
@@ -128,9 +130,26 @@ impl Consulting<'_> {
         let known = if is_replaced { &[] } else { self.proven };
         let mut arrival = Arrival::new(event.to_raw(), secrets, came).recalling(known);
         let at = (self.listener, trigger.source.namespace.as_str());
-        let before = (arrived.extensions, true);
+        let was_proven = judgement.verified || group.way.first.chain.is_asked_elsewhere();
+        let before = (arrived.extensions, was_proven);
         let passage = pass(&mut arrival, &trigger.way, at, before, self.circumstances);
         let event = judgement.take(passage);
+        if !was_proven
+            && judgement.verdict == Verdict::Matched
+            && let (Some(resume), Some(passed)) = (judgement.resume, &event)
+            && trigger.is_authenticated_elsewhere()
+        {
+            let pending = Pending {
+                event: passed.clone(),
+                in_group: false,
+                resume,
+            };
+            judgement.resume = None;
+            self.own(judgement, pending).await;
+            let own = judgement.replaced.take();
+            judgement.replaced = own.or(event.filter(|_| is_replaced));
+            return;
+        }
         judgement.replaced = event.filter(|_| is_replaced);
     }
 

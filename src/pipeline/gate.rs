@@ -95,6 +95,7 @@ impl Gate {
         let abandoned = accepted.abandoned();
         let settlement = Settlement {
             waiting,
+            known: accepted.known(),
             given_up: (!abandoned.is_empty()).then_some((abandoned, at.now_ms)),
             events: accepted.new_events(listener, at),
         };

@@ -118,6 +118,12 @@ impl Judgement {
         });
     }
 
+    /// Forgets that it had to wait.
+    pub(super) fn has_waited(&mut self) {
+        self.findings
+            .retain(|finding| finding.verdict != Verdict::Deferred);
+    }
+
     /// A judgement without a trigger behind it.
     #[cfg(test)]
     pub(super) fn bare(verdict: Verdict, reason: Option<Reason>) -> Self {

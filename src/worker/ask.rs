@@ -1,7 +1,8 @@
 //! Events that wait for the word of an interceptor elsewhere: each is asked
 //! about until there is an answer.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,10 +10,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::Entry;
+use crate::catalog::Entry as Found;
 use crate::journal::{JournalError, NewDeferral};
 
 use super::Worker;
+use super::deferred::Again;
 
 /// Events that are asked about at once.
 const AT_ONCE: usize = 16;
@@ -26,9 +28,16 @@ pub(super) struct Asking {
     wanted: Notify,
     slots: Semaphore,
     newest: AtomicI64,
-    about: Mutex<HashSet<i64>>,
-    /// Events that somebody was asked about since the start.
-    asked: Mutex<HashSet<i64>>,
+    about: Mutex<HashMap<i64, About>>,
+}
+
+/// How far asking about an event has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct About {
+    /// Whether somebody has been asked since the start.
+    is_asked: bool,
+    /// Whether somebody is being asked now.
+    is_asking: bool,
 }
 
 impl Default for Asking {
@@ -38,7 +47,6 @@ impl Default for Asking {
             slots: Semaphore::new(AT_ONCE),
             newest: AtomicI64::new(0),
             about: Mutex::default(),
-            asked: Mutex::default(),
         }
     }
 }
@@ -61,29 +69,37 @@ impl Asking {
 
     /// Whether an event is asked about.
     pub(super) fn has(&self, id: i64) -> bool {
-        self.about.lock().is_ok_and(|about| about.contains(&id))
+        self.about.lock().is_ok_and(|about| about.contains_key(&id))
     }
 
-    /// Whether somebody was asked about an event since the start.
-    pub(super) fn has_asked(&self, id: i64) -> bool {
-        self.asked.lock().is_ok_and(|asked| asked.contains(&id))
+    /// Whether somebody was asked about an event since the start, and nobody is
+    /// at the moment.
+    pub(super) fn has_heard(&self, id: i64) -> bool {
+        let about = self.about.lock();
+        about.is_ok_and(|about| {
+            let about = about.get(&id);
+            about.is_some_and(|about| about.is_asked && !about.is_asking)
+        })
     }
 
-    fn note_asked(&self, id: i64) {
-        if let Ok(mut asked) = self.asked.lock() {
-            asked.insert(id);
-        }
-    }
-
-    /// Forgets an event that does not wait any more.
-    pub(super) fn forget(&self, id: i64) {
-        if let Ok(mut asked) = self.asked.lock() {
-            asked.remove(&id);
+    fn note(&self, id: i64, is_asking: bool) {
+        if let Ok(mut about) = self.about.lock()
+            && let Some(about) = about.get_mut(&id)
+        {
+            about.is_asked |= !is_asking;
+            about.is_asking = is_asking;
         }
     }
 
     fn begin(&self, id: i64) -> bool {
-        self.about.lock().is_ok_and(|mut about| about.insert(id))
+        let about = self.about.lock();
+        about.is_ok_and(|mut about| match about.entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(About::default());
+                true
+            }
+        })
     }
 
     fn end(&self, id: i64) {
@@ -114,7 +130,7 @@ impl Worker {
         let snapshot = self.parts.catalog.snapshot();
         waiting.triggers.iter().any(|id| {
             let entry = snapshot.trigger(&waiting.listener, id);
-            matches!(entry, Some(Entry::Ready(trigger)) if trigger.may_await())
+            matches!(entry, Some(Found::Ready(trigger)) if trigger.may_await())
         })
     }
 
@@ -140,7 +156,7 @@ impl Worker {
                 return;
             };
             match self.ask_once(id).await {
-                Ok(true) => return self.asking.forget(id),
+                Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => self.report("an event that waits", &error),
             }
@@ -160,13 +176,17 @@ impl Worker {
         let Ok(waiting) = next.waiting else {
             return Ok(true);
         };
+        let waiting = Arc::new(waiting);
         if !self.may_await(&waiting) {
-            // What it waits for now is another matter.
+            // What it waits for now is another matter, and nobody has looked at
+            // it while it was asked about.
+            self.judge_again(id, &waiting).await?;
             return Ok(true);
         }
-        let decided = self.judge_again(id, &Arc::new(waiting)).await;
-        self.asking.note_asked(id);
-        if !decided? {
+        self.asking.note(id, true);
+        let again = self.judge_again(id, &waiting).await;
+        self.asking.note(id, false);
+        if again? != Again::Decided {
             return Ok(false);
         }
         // Some of its triggers may wait for somebody else.

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -14,6 +14,9 @@ use crate::intercept::calls::{
 use crate::model::headers::Headers;
 use crate::outbound::breaker::Breakers;
 use crate::outbound::{Http, OutboundError, Outgoing, Reach, callable};
+
+/// How long all pages of a list may take.
+const LIST_WITHIN: Duration = Duration::from_secs(60);
 
 /// Asks over the network.
 pub struct Caller {
@@ -48,7 +51,8 @@ impl Caller {
             answer = self.exchange(endpoint, &question).await;
         }
         let is_answered = match &answer {
-            Ok(response) => response.status().as_u16() < 500,
+            // A 500 may be about the event, and says that somebody is there.
+            Ok(response) => !matches!(response.status().as_u16(), 502..=504),
             Err(error) => !error.may_pass(),
         };
         self.breakers.note(key, is_answered, Instant::now());
@@ -134,23 +138,34 @@ impl Calls for Caller {
     fn changed_files<'c>(&'c self, of: &'c Repository<'c>, number: i64) -> Asked<'c, Vec<String>> {
         Box::pin(async move {
             let github = self.github(of)?;
-            Ok(github.changed_files(&*self.http, number).await?)
+            in_time(github.changed_files(&*self.http, number)).await
         })
     }
 
     fn is_member<'c>(&'c self, of: &'c Repository<'c>, login: &'c str) -> Asked<'c, bool> {
-        Box::pin(async move { Ok(self.github(of)?.is_member(&*self.http, login).await?) })
+        Box::pin(async move {
+            let github = self.github(of)?;
+            in_time(github.is_member(&*self.http, login)).await
+        })
     }
 
     fn is_collaborator<'c>(&'c self, of: &'c Repository<'c>, login: &'c str) -> Asked<'c, bool> {
         Box::pin(async move {
             let github = self.github(of)?;
-            Ok(github.is_collaborator(&*self.http, login).await?)
+            in_time(github.is_collaborator(&*self.http, login)).await
         })
     }
 
     fn file<'c>(&'c self, of: &'c Repository<'c>, path: &'c str) -> Asked<'c, Option<Bytes>> {
         Box::pin(async move { Ok(self.github(of)?.file(&*self.http, path).await?) })
+    }
+}
+
+/// What GitHub says within the time that a list may take.
+async fn in_time<T>(asked: impl Future<Output = Result<T, GithubError>>) -> Result<T, CallError> {
+    match tokio::time::timeout(LIST_WITHIN, asked).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(CallError::passing("GitHub took too long")),
     }
 }
 

@@ -26,6 +26,18 @@ pub(super) enum Look {
     New,
 }
 
+/// What came of judging a waiting event again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// Some of its triggers have decided, or it does not wait any more.
+    Decided,
+    /// Nobody can decide yet.
+    Undecided,
+    /// Nobody knows yet whether anybody can: what it takes has not been read
+    /// since the start.
+    Unread,
+}
+
 impl Worker {
     /// Looks at every event that waits, oldest first.
     pub(super) async fn look_at_deferred(self: &Arc<Self>, look: Look, stop: &CancellationToken) {
@@ -81,24 +93,30 @@ impl Worker {
         let was_deleted = |trigger| self.parts.catalog.was_deleted(&waiting.listener, trigger);
         let changed = look == Look::Judge || waiting.triggers.iter().any(was_deleted);
         let waiting = Arc::new(waiting);
-        if changed && !self.asking.has(id) && self.judge_again(id, &waiting).await? {
-            return Ok(());
+        // Nobody else looks at one that is asked about.
+        if self.asking.has(id) {
+            // One that was not asked about since the start may still be wanted.
+            return match expired && self.asking.has_heard(id) {
+                true => self.give_up(id, &waiting).await,
+                false => Ok(()),
+            };
         }
-        // One that was not asked about since the start may still be wanted.
-        let unasked =
-            look == Look::OnlyAge && self.may_await(&waiting) && !self.asking.has_asked(id);
-        if expired && !unasked {
-            self.give_up(id, &waiting).await?;
+        let again = match changed || expired {
+            true => self.judge_again(id, &waiting).await?,
+            false => Again::Undecided,
+        };
+        match again {
+            Again::Undecided if expired => self.give_up(id, &waiting).await,
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Judges a waiting event again; false where nobody can decide yet.
+    /// Judges a waiting event again.
     pub(super) async fn judge_again(
         self: &Arc<Self>,
         id: i64,
         waiting: &Arc<NewDeferral>,
-    ) -> Result<bool, JournalError> {
+    ) -> Result<Again, JournalError> {
         let snapshot = self.parts.catalog.snapshot();
         let found = snapshot.listener(&waiting.listener.to_string());
         // Only the triggers that it waits for: the others have had their say.
@@ -124,19 +142,28 @@ impl Worker {
                 };
                 self.journal().settle(id, settlement).await?;
             }
-            return Ok(!gone.is_empty());
+            return Ok(match self.parts.catalog.knows_of_absence() {
+                _ if !gone.is_empty() => Again::Decided,
+                true => Again::Undecided,
+                false => Again::Unread,
+            });
         };
         let asked = Arc::new(asked);
         let Some(mut accepted) = self.judge_aside(&asked, waiting).await else {
-            return Ok(false);
+            return Ok(Again::Undecided);
         };
         if accepted.awaits_interceptor() {
             let circumstances = self.circumstances(waiting);
             consult(&asked, &mut accepted, &circumstances, &*self.parts.calls).await;
         }
         let decided = |judgement: &Judgement| judgement.verdict != Verdict::Deferred;
-        if gone.is_empty() && !accepted.judgements.iter().any(decided) {
-            return Ok(false);
+        let is_undecided = gone.is_empty() && !accepted.judgements.iter().any(decided);
+        if is_undecided && !accepted.has_proved_more(waiting) {
+            let unread = |judgement: &Judgement| judgement.reason == Some(Reason::SecretsNotSynced);
+            return Ok(match accepted.judgements.iter().any(unread) {
+                true => Again::Unread,
+                false => Again::Undecided,
+            });
         }
         // Nothing of it is within any budget: it goes through the journal.
         accepted.save_memory();
@@ -146,8 +173,11 @@ impl Worker {
         };
         let settled = self.parts.gate.settle(id, accepted, &asked, absent, at);
         let Some(settled) = settled.await? else {
-            return Ok(true);
+            return Ok(Again::Decided);
         };
+        if is_undecided {
+            return Ok(Again::Undecided);
+        }
         let event = settled.accepted.event;
         for judgement in settled.accepted.judgements.iter().filter(|j| decided(j)) {
             let (trigger, verdict) = (&judgement.trigger, judgement.verdict);
@@ -162,7 +192,7 @@ impl Worker {
             .emit(&self.parts.metrics);
         }
         self.take(settled.held, (), true);
-        Ok(true)
+        Ok(Again::Decided)
     }
 
     /// Judges off the threads that serve connections. Nothing where that

@@ -5,10 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use axum::http::Response;
 use bytes::Bytes;
+use tripline::catalog::{Loader, SourceFile};
 use tripline::intercept::calls::{CallError, Calls, Repository};
+use tripline::model::event::{BodyRule, RawEvent};
+use tripline::model::headers::Headers;
 use tripline::model::secret::SecretValue;
+use tripline::model::verdict::Verdict;
 use tripline::outbound::{Http, Outgoing, Reach, Sent};
+use tripline::pipeline::{Circumstances, consult, judge};
+use tripline::secrets::SecretStore;
 use tripline::worker::Caller;
+use uuid::Uuid;
 
 /// Status, headers and body of an answer.
 type Answer = (u16, Vec<(&'static str, &'static str)>, &'static str);
@@ -213,4 +220,78 @@ async fn a_file_is_decoded_and_may_be_missing() {
     let found = caller.file(&repository, "OWNERS").await;
     assert_eq!(found, Ok(Some(Bytes::from_static(b"approvers:\n"))));
     assert_eq!(caller.file(&repository, "docs/OWNERS").await, Ok(None));
+}
+
+const ASKING: &str = r#"
+apiVersion: triggers.tekton.dev/v1beta1
+kind: EventListener
+metadata: {name: hook}
+spec:
+  triggerGroups:
+  - name: g
+    interceptors:
+    - ref: {name: github}
+      params: [{name: addChangedFiles, value: {enabled: true}}]
+    triggerSelector: {labelSelector: {matchLabels: {g: "1"}}}
+---
+apiVersion: triggers.tekton.dev/v1beta1
+kind: Trigger
+metadata: {name: t, labels: {g: "1"}, annotations: {tripline.dev/interceptor-failure: continue}}
+spec:
+  interceptors: [{ref: {name: remote}}]
+  template: {spec: {resourcetemplates: []}}
+---
+apiVersion: triggers.tekton.dev/v1alpha1
+kind: ClusterInterceptor
+metadata: {name: remote}
+spec: {clientConfig: {url: "http://remote.example/"}}
+"#;
+
+#[tokio::test]
+async fn what_github_says_of_a_pull_request_proves_nobody() {
+    for (answer, expected) in [
+        ((503, vec![], "{}"), Verdict::Deferred),
+        ((200, vec![], r#"{"continue": false}"#), Verdict::Refused),
+        ((200, vec![], r#"{"continue": true}"#), Verdict::Matched),
+    ] {
+        let files = (200, vec![], r#"[{"filename": "a"}]"#);
+        let (caller, canned) = caller(vec![
+            (
+                "https://api.github.com/repos/acme/rocket/pulls/7/files?per_page=100",
+                files,
+            ),
+            ("http://remote.example/", answer),
+        ]);
+        let file = SourceFile {
+            name: "a.yaml".into(),
+            text: ASKING.into(),
+        };
+        let loaded = Loader::default().load(&vec![file].into());
+        let listener = loaded.snapshot.only().unwrap();
+        let mut headers = Headers::new();
+        headers.append("X-GitHub-Event", "pull_request");
+        let body = r#"{"number": 7, "repository": {"full_name": "acme/rocket"}}"#;
+        let stranger = RawEvent {
+            method: "POST".into(),
+            url: "/".into(),
+            headers,
+            body: body.into(),
+            rule: BodyRule::default(),
+        };
+        let secrets = SecretStore::default();
+        let circumstances = Circumstances {
+            secrets: &secrets,
+            fresh: Uuid::now_v7(),
+            received_ms: 0,
+            explain: false,
+            proven: &[],
+        };
+        let mut accepted = judge(listener, stranger, &circumstances);
+        consult(listener, &mut accepted, &circumstances, &caller).await;
+        let judgement = &accepted.judgements[0];
+        let asked = canned.asked.lock().unwrap().len();
+        assert_eq!(judgement.verdict, expected, "{judgement:?}, {asked} asked");
+        assert_eq!(asked, 2);
+        assert_eq!(judgement.resume, None, "nobody is left to be asked");
+    }
 }

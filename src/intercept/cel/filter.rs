@@ -234,13 +234,35 @@ fn compares_secret(tree: &Tree, id: NodeId) -> bool {
     found
 }
 
+/// Whether a part of an expression has alternatives.
+fn chooses(tree: &Tree, id: NodeId) -> bool {
+    let node = tree.kind(id);
+    if matches!(node, Node::Call { function, .. } if &**function == "_?_:_")
+        || matches!(node, Node::Comprehension(_))
+    {
+        return true;
+    }
+    let mut found = false;
+    children(node, |child| found = found || chooses(tree, child));
+    found
+}
+
 /// Whether a part of an expression is false for whoever does not know a
 /// secret: a comparison of something of the event, or several of which one
 /// must hold.
 fn proves(tree: &Tree, id: NodeId) -> bool {
     match tree.kind(id) {
-        Node::Call { function, args, .. } => match &**function {
-            COMPARE_SECRET => !paths_below(tree, id).is_empty(),
+        Node::Call {
+            function,
+            args,
+            target,
+        } => match &**function {
+            COMPARE_SECRET => {
+                let literal = |arg: &NodeId| matches!(tree.kind(*arg), Node::Literal(_));
+                let is_of_event =
+                    |of: NodeId| !paths_below(tree, of).is_empty() && !chooses(tree, of);
+                target.is_some_and(is_of_event) && args.iter().all(literal)
+            }
             "_&&_" => args.iter().any(|&arg| proves(tree, arg)),
             "_||_" => args.iter().all(|&arg| proves(tree, arg)),
             _ => false,

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use crate::journal::seal::Seal;
-use crate::journal::{Deferral, JournalError, NewDeferral, Quotas};
+use crate::journal::{Deferral, JournalError, Known, NewDeferral, Quotas};
 use crate::model::event::{BodyRule, RawEvent};
 use crate::model::headers::Headers;
 use crate::model::ids::{EventId, ListenerId, TriggerId};
@@ -158,6 +158,7 @@ pub(super) fn settle(
     connection: &Connection,
     id: i64,
     waiting: &[TriggerId],
+    known: Option<&Known>,
 ) -> Result<bool, JournalError> {
     let changed = if waiting.is_empty() {
         connection
@@ -168,6 +169,13 @@ pub(super) fn settle(
             .prepare_cached("UPDATE deferrals SET triggers = ?2 WHERE id = ?1")?
             .execute(params![id, json(&waiting)?])?
     };
+    if let Some(known) = known {
+        connection
+            .prepare_cached(
+                "UPDATE deferrals SET verified = max(verified, ?2), proven = ?3 WHERE id = ?1",
+            )?
+            .execute(params![id, known.verified, json(&known.proven)?])?;
+    }
     Ok(changed > 0)
 }
 

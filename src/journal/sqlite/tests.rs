@@ -196,28 +196,6 @@ async fn deliveries_without_a_key_are_all_different() {
 }
 
 #[tokio::test]
-async fn what_was_rendered_is_there_for_the_next_attempt() {
-    let fixture = Fixture::new();
-    let receipts = fixture.accept(event(1, None, 0, &["t1"])).await;
-    let rendered = Rendered {
-        params: vec![Param {
-            name: "p".into(),
-            value: "v".into(),
-        }],
-        manifests: vec![Manifest(json!({"kind": "Job"}))],
-    };
-    let id = new_id(&receipts[0]);
-    fixture
-        .journal
-        .commit(id, Arc::new(rendered.clone()), vec![])
-        .await
-        .unwrap();
-    let fixture = fixture.reopen().await;
-    let leased = fixture.lease(1, 1).await;
-    assert_eq!(leased[0].rendered, Some(rendered));
-}
-
-#[tokio::test]
 async fn a_retry_is_leased_when_it_is_due_and_not_before() {
     let fixture = Fixture::new();
     let receipts = fixture.accept(event(1, None, 0, &["t1"])).await;

@@ -87,6 +87,19 @@ async fn what_a_group_s_webhook_puts_in_the_event_s_place_is_what_its_triggers_g
 }
 
 #[tokio::test]
+async fn an_event_is_decided_on_once_nobody_has_to_be_asked_any_more() {
+    let elsewhere = Elsewhere::start(&[(503, json!({}))]).await;
+    let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
+    let group = GROUP.replace("INTERCEPTORS", &interceptors) + TEMPLATE;
+    let gateway = gateway(&[&group, PUSH_SECRET, &elsewhere.manifest("remote")]).await;
+    gateway.push("/default/hook", "1", BODY).await;
+    wait_until(|| !elsewhere.asked().is_empty(), "the question").await;
+    let unasking = GROUP.replace("INTERCEPTORS", GITHUB) + TEMPLATE;
+    gateway.write("a.yaml", &unasking);
+    gateway.wait_for_objects(2).await;
+}
+
+#[tokio::test]
 async fn an_event_that_a_group_waits_with_outlives_a_restart() {
     let (elsewhere, address) = {
         let elsewhere = Elsewhere::start(&[(503, json!({}))]).await;

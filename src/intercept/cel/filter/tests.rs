@@ -197,3 +197,33 @@ fn long_values_are_cut() {
         assert!(length <= 257, "{text} is {length} long");
     }
 }
+
+#[test]
+fn only_what_nobody_passes_without_a_secret_proves_anything() {
+    let token = "header.canonical('X-Token').compareSecret('token', 'hook')";
+    let other = "header.canonical('X-Other').compareSecret('token', 'hook')";
+    for proving in [
+        token.to_owned(),
+        format!("body.a == 1 && {token}"),
+        format!("{token} || {other}"),
+        format!("({token} && body.a == 1) || {other}"),
+        "body.token.lowerAscii().compareSecret('token', 'hook')".to_owned(),
+    ] {
+        assert!(compile_filter(&proving).unwrap().proves(), "{proving}");
+    }
+    for idle in [
+        "true".to_owned(),
+        format!("{token} || body.a == 1"),
+        format!("!{token}"),
+        format!("{token} == false"),
+        format!("{token} ? true : true"),
+        format!("body.list.exists(x, x == 1 || {token})"),
+        "'known'.compareSecret('token', 'hook')".to_owned(),
+        "'known'.compareSecret('token', body.name)".to_owned(),
+        "body.token.compareSecret('token', body.name)".to_owned(),
+        "(body.a == 1 ? 'known' : body.token).compareSecret('token', 'hook')".to_owned(),
+        "extensions.token.compareSecret('token', 'hook')".to_owned(),
+    ] {
+        assert!(!compile_filter(&idle).unwrap().proves(), "{idle}");
+    }
+}

@@ -1,4 +1,5 @@
-//! Deliveries whose interceptors are asked after the answer.
+//! What is written down before the first effect, and whose interceptors are
+//! asked after the answer.
 
 use super::*;
 use crate::journal::progress::Happening as Step;
@@ -72,4 +73,26 @@ async fn what_interceptors_found_after_the_answer_is_kept_with_the_rest() {
     let kept: Vec<Finding> = serde_json::from_str(&kept).unwrap();
     assert_eq!(kept[0], Finding::passed("verify"));
     assert_eq!(kept[1..], more);
+}
+
+#[tokio::test]
+async fn what_was_rendered_is_there_for_the_next_attempt() {
+    let fixture = Fixture::new();
+    let receipts = fixture.accept(event(1, None, 0, &["t1"])).await;
+    let rendered = Rendered {
+        params: vec![Param {
+            name: "p".into(),
+            value: "v".into(),
+        }],
+        manifests: vec![Manifest(json!({"kind": "Job"}))],
+    };
+    let id = new_id(&receipts[0]);
+    fixture
+        .journal
+        .commit(id, Arc::new(rendered.clone()), vec![])
+        .await
+        .unwrap();
+    let fixture = fixture.reopen().await;
+    let leased = fixture.lease(1, 1).await;
+    assert_eq!(leased[0].rendered, Some(rendered));
 }

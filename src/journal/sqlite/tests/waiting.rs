@@ -95,7 +95,7 @@ async fn what_nobody_can_decide_on_is_kept_while_the_rest_waits_on() {
     let settlement = Settlement {
         waiting: vec![TriggerId("t2".into())],
         given_up: Some((vec![TriggerId("t1".into())], 9)),
-        events: vec![],
+        ..Settlement::default()
     };
     fixture.journal.settle(id, settlement).await.unwrap();
     let (_, waiting) = fixture.waiting().await.unwrap();
