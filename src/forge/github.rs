@@ -2,7 +2,7 @@
 //!
 //! Formats: <https://docs.github.com/rest>.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use data_encoding::BASE64_MIME_PERMISSIVE;
@@ -23,6 +23,9 @@ const WITHIN: Duration = Duration::from_secs(15);
 /// Pages that are read of one list: GitHub itself gives no more than 3000
 /// files of a pull request.
 const PAGES: u32 = 100;
+
+/// How long all pages of a list may take, the last one apart.
+const LIST_WITHIN: Duration = Duration::from_secs(60);
 
 /// Bytes that are read of one list.
 const LIST_BYTES: usize = 64 * 1024 * 1024;
@@ -193,7 +196,7 @@ impl Repository<'_> {
         mut each: impl FnMut(Vec<T>) -> bool,
     ) -> Result<(), GithubError> {
         let mut page = None;
-        let mut bytes = 0;
+        let (mut bytes, began) = (0, Instant::now());
         for _ in 0..PAGES {
             let queries = [
                 page.map(|page| format!("page={page}")),
@@ -209,6 +212,9 @@ impl Repository<'_> {
             page = next_page(&answer);
             if is_found || page.is_none() {
                 return Ok(());
+            }
+            if began.elapsed() > LIST_WITHIN {
+                return Err(OutboundError::Timeout(LIST_WITHIN).into());
             }
             bytes += answer.body().len();
             if bytes > LIST_BYTES {

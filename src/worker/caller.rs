@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -14,9 +14,6 @@ use crate::intercept::calls::{
 use crate::model::headers::Headers;
 use crate::outbound::breaker::Breakers;
 use crate::outbound::{Http, OutboundError, Outgoing, Reach, callable};
-
-/// How long all pages of a list may take.
-const LIST_WITHIN: Duration = Duration::from_secs(60);
 
 /// Asks over the network.
 pub struct Caller {
@@ -138,34 +135,26 @@ impl Calls for Caller {
     fn changed_files<'c>(&'c self, of: &'c Repository<'c>, number: i64) -> Asked<'c, Vec<String>> {
         Box::pin(async move {
             let github = self.github(of)?;
-            in_time(github.changed_files(&*self.http, number)).await
+            Ok(github.changed_files(&*self.http, number).await?)
         })
     }
 
     fn is_member<'c>(&'c self, of: &'c Repository<'c>, login: &'c str) -> Asked<'c, bool> {
         Box::pin(async move {
             let github = self.github(of)?;
-            in_time(github.is_member(&*self.http, login)).await
+            Ok(github.is_member(&*self.http, login).await?)
         })
     }
 
     fn is_collaborator<'c>(&'c self, of: &'c Repository<'c>, login: &'c str) -> Asked<'c, bool> {
         Box::pin(async move {
             let github = self.github(of)?;
-            in_time(github.is_collaborator(&*self.http, login)).await
+            Ok(github.is_collaborator(&*self.http, login).await?)
         })
     }
 
     fn file<'c>(&'c self, of: &'c Repository<'c>, path: &'c str) -> Asked<'c, Option<Bytes>> {
         Box::pin(async move { Ok(self.github(of)?.file(&*self.http, path).await?) })
-    }
-}
-
-/// What GitHub says within the time that a list may take.
-async fn in_time<T>(asked: impl Future<Output = Result<T, GithubError>>) -> Result<T, CallError> {
-    match tokio::time::timeout(LIST_WITHIN, asked).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(CallError::passing("GitHub took too long")),
     }
 }
 
