@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use data_encoding::BASE64_MIME_PERMISSIVE;
-use http::header::{ACCEPT, AUTHORIZATION, LINK, USER_AGENT};
-use http::{HeaderValue, Request, Response};
+use http::header::{ACCEPT, AUTHORIZATION, LINK, LOCATION, USER_AGENT};
+use http::{HeaderValue, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,10 @@ const PUBLIC: &str = "https://api.github.com";
 
 /// How long one answer may take.
 const WITHIN: Duration = Duration::from_secs(15);
+
+/// How often a question may be sent on to another place of the same API, as it
+/// is for a repository that has been renamed.
+const REDIRECTS: usize = 5;
 
 /// Pages that are read of one list: GitHub itself gives no more than 3000
 /// files of a pull request.
@@ -78,6 +82,12 @@ pub enum GithubError {
         /// What was asked for.
         path: String,
     },
+    /// It will know later.
+    #[error("GitHub has no answer to {path} yet")]
+    Later {
+        /// What was asked for.
+        path: String,
+    },
     /// A list has more pages than are read.
     #[error("GitHub's list {0} is too long")]
     Long(String),
@@ -94,6 +104,7 @@ impl GithubError {
             Self::Status {
                 status, is_limit, ..
             } => *is_limit || matches!(status, 408 | 429 | 500..),
+            Self::Later { .. } => true,
             Self::Answer { .. } | Self::Long(_) | Self::Name(_) => false,
         }
     }
@@ -111,10 +122,8 @@ struct User {
 
 #[derive(Deserialize)]
 struct Content {
-    #[serde(default)]
-    content: String,
-    #[serde(default)]
-    encoding: String,
+    content: Option<String>,
+    encoding: Option<String>,
 }
 
 impl Repository<'_> {
@@ -160,13 +169,12 @@ impl Repository<'_> {
         };
         let unreadable = || GithubError::Answer { path: path.clone() };
         let content: Content = read(&answer, &path)?;
-        match content.encoding.as_str() {
-            "base64" => {
-                let decoded = BASE64_MIME_PERMISSIVE.decode(content.content.as_bytes());
-                let decoded = decoded.map_err(|_| unreadable())?;
-                Ok(Some(decoded.into()))
+        match (content.encoding.as_deref().unwrap_or(""), content.content) {
+            ("base64", Some(text)) => {
+                let decoded = BASE64_MIME_PERMISSIVE.decode(text.as_bytes());
+                Ok(Some(decoded.map_err(|_| unreadable())?.into()))
             }
-            "" => Ok(Some(content.content.into())),
+            ("", text) => Ok(Some(text.unwrap_or_default().into())),
             _ => Err(unreadable()),
         }
     }
@@ -208,7 +216,11 @@ impl Repository<'_> {
                 false => format!("{path}?{}", query.join("&")),
             };
             let answer = self.get(http, &asked).await?;
-            let is_found = each(read(&answer, path)?);
+            let mut is_found = false;
+            if !answer.body().is_empty() {
+                let page: Option<Vec<T>> = read(&answer, path)?;
+                is_found = each(page.unwrap_or_default());
+            }
             page = next_page(&answer);
             if is_found || page.is_none() {
                 return Ok(());
@@ -225,29 +237,21 @@ impl Repository<'_> {
     }
 
     async fn get(&self, http: &dyn Http, path: &str) -> Result<Response<Bytes>, GithubError> {
-        let (base, reach) = match self.api {
-            Api::Public => (PUBLIC.to_owned(), Reach::Configured),
-            Api::Enterprise { host, reach } => (format!("https://{host}/api/v3"), reach),
+        let base = match self.api {
+            Api::Public => PUBLIC.to_owned(),
+            Api::Enterprise { host, .. } => format!("https://{host}/api/v3"),
         };
-        let mut request = Request::get(format!("{base}{path}"))
-            .header(ACCEPT, "application/vnd.github+json")
-            .header(USER_AGENT, "tripline");
-        if let Some(token) = self.token {
-            let bearer = [b"Bearer ", token.expose().trim_ascii()].concat();
-            let unusable = |_| GithubError::Name("the token".to_owned());
-            let mut bearer = HeaderValue::from_bytes(&bearer).map_err(unusable)?;
-            bearer.set_sensitive(true);
-            request = request.header(AUTHORIZATION, bearer);
+        let mut answer = self.ask(http, &format!("{base}{path}")).await?;
+        for _ in 0..REDIRECTS {
+            let Some(place) = moved_to(&answer, &base) else {
+                break;
+            };
+            answer = self.ask(http, &place).await?;
         }
-        let request = request.body(Bytes::new());
-        let request = request.map_err(|_| GithubError::Name(path.to_owned()))?;
-        let outgoing = Outgoing {
-            request,
-            reach,
-            ca_bundle: String::new(),
-            within: WITHIN,
-        };
-        let answer = http.send(outgoing).await?;
+        if answer.status() == StatusCode::ACCEPTED {
+            let path = path.to_owned();
+            return Err(GithubError::Later { path });
+        }
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -260,6 +264,42 @@ impl Repository<'_> {
                 || headers.contains_key("retry-after"),
         })
     }
+
+    async fn ask(&self, http: &dyn Http, url: &str) -> Result<Response<Bytes>, GithubError> {
+        let mut request = Request::get(url)
+            .header(ACCEPT, "application/vnd.github+json")
+            .header(USER_AGENT, "tripline");
+        if let Some(token) = self.token {
+            let bearer = [b"Bearer ", token.expose().trim_ascii()].concat();
+            let unusable = |_| GithubError::Name("the token".to_owned());
+            let mut bearer = HeaderValue::from_bytes(&bearer).map_err(unusable)?;
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        let request = request.body(Bytes::new());
+        let request = request.map_err(|_| GithubError::Name(url.to_owned()))?;
+        let outgoing = Outgoing {
+            request,
+            reach: match self.api {
+                Api::Public => Reach::Configured,
+                Api::Enterprise { reach, .. } => reach,
+            },
+            ca_bundle: String::new(),
+            within: WITHIN,
+        };
+        Ok(http.send(outgoing).await?)
+    }
+}
+
+/// Where a question is to be asked instead: only of the API that it was asked
+/// of, because the token goes there too.
+fn moved_to(answer: &Response<Bytes>, base: &str) -> Option<String> {
+    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let place = answer.headers().get(LOCATION)?.to_str().ok()?;
+    let inside = place.strip_prefix(base)?;
+    (inside.starts_with('/') && !inside.contains("..")).then(|| place.to_owned())
 }
 
 /// A part of a path. Names come from payloads.
@@ -307,6 +347,29 @@ mod tests {
         assert_eq!(next_page(&answer(link)), Some(2));
         let last = "<https://api.github.com/x?page=1>; rel=\"first\"";
         assert_eq!(next_page(&answer(last)), None);
+    }
+
+    #[test]
+    fn a_question_is_sent_on_within_the_api_only() {
+        let base = "https://ghe.example/api/v3";
+        let answer = |status: u16, place: &str| {
+            let answer = Response::builder().status(status).header(LOCATION, place);
+            answer.body(Bytes::new()).unwrap()
+        };
+        let place = "https://ghe.example/api/v3/repositories/7/contents/OWNERS";
+        for status in [301, 302, 303, 307, 308] {
+            assert_eq!(moved_to(&answer(status, place), base).unwrap(), place);
+        }
+        assert_eq!(moved_to(&answer(200, place), base), None);
+        for elsewhere in [
+            "https://elsewhere.example/api/v3/repositories/7",
+            "http://ghe.example/api/v3/repositories/7",
+            "https://ghe.example/api/v3.elsewhere.example/7",
+            "https://ghe.example/api/v3/../../login",
+            "/repositories/7",
+        ] {
+            assert_eq!(moved_to(&answer(301, elsewhere), base), None, "{elsewhere}");
+        }
     }
 
     #[test]

@@ -76,8 +76,8 @@ pub(super) fn set_at(
 }
 
 /// Reads YAML as `parseYAML` does, whatever it holds.
-pub(super) fn read_yaml(text: &str) -> Result<Value, String> {
-    functions::read_yaml(text).map_err(|fault| fault.to_string())
+pub(super) fn read_yaml_texts(text: &str) -> Result<Value, String> {
+    functions::read_yaml_texts(text).map_err(|fault| fault.to_string())
 }
 
 /// Writes a number as Go's `%g` does.

@@ -111,7 +111,18 @@ fn name_of(file: &Value) -> String {
         Value::String(name) => name.clone(),
         Value::Number(number) => cel::general_number(number.as_f64().unwrap_or_default()),
         Value::Null => "<nil>".to_owned(),
-        other => other.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(name_of).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Object(fields) => {
+            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+            fields.sort_unstable_by_key(|(name, _)| *name);
+            let fields = fields.into_iter();
+            let fields = fields.map(|(name, value)| format!("{name}:{}", name_of(value)));
+            format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
+        }
     }
 }
 
@@ -284,6 +295,18 @@ mod tests {
             ),
         ] {
             assert_eq!(compile(&params).unwrap_err().pointer, pointer);
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_file_is_written_as_go_writes_it() {
+        for (file, expected) in [
+            (json!("a b"), "a b"),
+            (json!(1e21), "1e+21"),
+            (json!([1, null, true]), "[1 <nil> true]"),
+            (json!({"b": [1], "a": {}}), "map[a:map[] b:[1]]"),
+        ] {
+            assert_eq!(name_of(&file), expected);
         }
     }
 

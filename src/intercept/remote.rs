@@ -10,7 +10,7 @@ use crate::model::event::VerifiedEvent;
 use crate::model::finding::Stop;
 use crate::model::headers::Headers;
 use crate::model::json;
-use crate::model::limits::EXTENSIONS_DEPTH;
+use crate::model::limits::{BODY_PARSED_BYTES, EXTENSIONS_DEPTH};
 use crate::model::problem::{field, kind_of};
 use crate::model::verdict::Reason;
 
@@ -137,14 +137,25 @@ impl Remote {
 /// themselves; a form whose fields are the event as JSON.
 pub(super) fn body_text(event: &VerifiedEvent) -> Cow<'_, [u8]> {
     let raw = event.raw_body();
-    let begins = raw.trim_ascii_start().first();
-    let is_json = begins.is_none_or(|byte| b"{[\"-0123456789tfn".contains(byte));
     match event.body() {
-        Ok(fields @ Value::Object(_)) if !is_json && !event.rule().validated => {
+        Ok(fields @ Value::Object(_)) if !event.rule().validated && !is_json(event, fields) => {
             Cow::Owned(fields.to_string().into_bytes())
         }
         _ => Cow::Borrowed(raw),
     }
+}
+
+/// Whether the body is the JSON of an object, and not a form with its fields.
+fn is_json(event: &VerifiedEvent, fields: &Value) -> bool {
+    let raw = event.raw_body();
+    if !raw.trim_ascii_start().starts_with(b"{") {
+        return false;
+    }
+    // To Tekton a form is one even where it looks like JSON.
+    if !event.rule().as_tekton || !event.is_form() {
+        return true;
+    }
+    json::read(raw, BODY_PARSED_BYTES).is_ok_and(|read| read.value == *fields)
 }
 
 /// What an interceptor has answered.

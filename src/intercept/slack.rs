@@ -55,7 +55,7 @@ impl Slack {
                 let detail = format!("the form has no field `{name}`");
                 return Err(Stop::failed(Reason::PayloadIncomplete, detail));
             };
-            extensions.insert(name.clone(), texts.clone());
+            extensions.insert(name.clone(), as_texts(texts));
         }
         Ok(())
     }
@@ -68,6 +68,15 @@ fn is_texts(value: &Value) -> bool {
         Value::Null => true,
         _ => false,
     }
+}
+
+/// The texts of a field. What is nothing among them is an empty one, as to Go.
+fn as_texts(value: &Value) -> Value {
+    let Value::Array(texts) = value else {
+        return value.clone();
+    };
+    let texts = texts.iter().map(|text| text.as_str().unwrap_or_default());
+    texts.collect()
 }
 
 fn no_form() -> Stop {

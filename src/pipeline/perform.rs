@@ -14,6 +14,8 @@ use crate::model::event::VerifiedEvent;
 use crate::model::finding::Finding;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, EventId};
+use crate::model::json::{self, ReadError};
+use crate::model::limits::BODY_PARSED_BYTES;
 use crate::model::secret::Secrets;
 use crate::model::verdict::{Reason, Verdict};
 use crate::render::{self, IgnoredAnnotation, Origin, RenderError};
@@ -212,8 +214,9 @@ pub fn prepare(work: &Work<'_>, arrived: &Arrived) -> Result<Prepared, Failure> 
         Some((event, headers)) => (event, headers),
         None => (work.event, work.headers),
     };
+    let as_sent = as_sent(event, work.trigger);
     let scope = bind::Scope {
-        body: body(event, work.trigger),
+        body: body(event, as_sent.as_ref()),
         headers,
         extensions: &arrived.extensions,
         event_id: &event_id,
@@ -239,18 +242,26 @@ pub fn prepare(work: &Work<'_>, arrived: &Arrived) -> Result<Prepared, Failure> 
     })
 }
 
-/// The body that bindings read. Tekton makes JSON of forms for interceptors
-/// alone.
-fn body<'e>(event: &'e VerifiedEvent, trigger: &Trigger) -> BodyView<'e> {
-    let (source, rule) = (&trigger.source, event.rule());
-    let has_none = source.interceptors.is_empty() && source.group.is_none();
-    match event.body() {
-        Ok(_) if rule.is_open() && has_none && event.is_form() => {
-            BodyView::Invalid(Reason::BodyNotJson.meaning())
-        }
-        Ok(body) => BodyView::Json(body),
-        Err(reason) => BodyView::Invalid(reason.meaning()),
+/// The body that bindings read.
+fn body<'e>(
+    event: &'e VerifiedEvent,
+    as_sent: Option<&'e Result<Value, ReadError>>,
+) -> BodyView<'e> {
+    match (as_sent, event.body()) {
+        (Some(Ok(body)), _) | (None, Ok(body)) => BodyView::Json(body),
+        (Some(Err(_)), _) => BodyView::Invalid(Reason::BodyNotJson.meaning()),
+        (None, Err(reason)) => BodyView::Invalid(reason.meaning()),
     }
+}
+
+/// What was sent as a form, for a trigger without interceptors: Tekton makes
+/// JSON of forms for those alone. It may be JSON all the same.
+fn as_sent(event: &VerifiedEvent, trigger: &Trigger) -> Option<Result<Value, ReadError>> {
+    let (source, raw) = (&trigger.source, event.raw_body());
+    let has_none = source.interceptors.is_empty() && source.group.is_none();
+    let is_form = event.rule().is_open() && event.is_form() && !raw.is_empty();
+    let read = || json::read(raw, BODY_PARSED_BYTES).map(|read| read.value);
+    (has_none && is_form).then(read)
 }
 
 /// What the author should know: whom the event has passed without an answer,

@@ -1,8 +1,9 @@
-//! Expressions, bindings and templates give what Tekton Triggers gives.
+//! Interceptors, expressions, bindings, templates and all of them together give
+//! what Tekton Triggers gives.
 //!
 //! The cases in `tests/golden/conformance` have the form of the recorded ones
 //! that `examples/conformance` reads, and are compared by its code. What they
-//! expect is what upstream's own evaluators gave.
+//! expect is what upstream's own code gave.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,9 +12,11 @@ use crate::recorded::cases::read_cases;
 use crate::recorded::compare::{Comparison, compare};
 
 /// Fewest cases of each kind, so that a file that is not found is noticed.
-const FEWEST: [(&str, usize); 4] = [
+const FEWEST: [(&str, usize); 6] = [
     ("bind", 250),
     ("cel", 600),
+    ("chain", 90),
+    ("interceptor", 130),
     ("render", 100),
     ("validate", 80),
 ];
@@ -58,6 +61,16 @@ fn bindings_give_what_upstream_gives() {
 #[test]
 fn templates_give_what_upstream_gives() {
     compare_all("render");
+}
+
+#[test]
+fn interceptors_answer_as_upstream_s_do() {
+    compare_all("interceptor");
+}
+
+#[test]
+fn requests_end_in_the_objects_that_upstream_makes() {
+    compare_all("chain");
 }
 
 #[test]

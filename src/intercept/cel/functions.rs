@@ -29,11 +29,12 @@ use super::error::Fault;
 use super::meter::Meter;
 use super::registry::Row;
 
-/// Reads YAML as `parseYAML` does, whatever it holds.
-pub(super) fn read_yaml(text: &str) -> Result<serde_json::Value, Fault> {
+/// Reads YAML as `parseYAML` does, whatever it holds, with each scalar as the
+/// text that stands there.
+pub(super) fn read_yaml_texts(text: &str) -> Result<serde_json::Value, Fault> {
     let mut meter = Meter::default();
     meter.walk(text.len())?;
-    yaml::read(text, &mut meter)
+    yaml::read(text, yaml::Scalars::AsWritten, &mut meter)
 }
 
 /// Writes a number as Go's `%g` does.

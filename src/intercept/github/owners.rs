@@ -146,28 +146,30 @@ impl Owners {
         };
         let unreadable = |why: &str| CallError::lasting(format!("{FILE} cannot be read: {why}"));
         let text = String::from_utf8_lossy(&file);
-        let read = cel::read_yaml(&text).map_err(|error| unreadable(&error))?;
-        let listed = ["approvers", "reviewers"].map(|list| names(&read, list));
-        for names in listed {
-            let names = names.ok_or_else(|| unreadable("it lists no texts"))?;
-            if names
-                .iter()
-                .any(|name| name.to_lowercase() == login.to_lowercase())
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let read = cel::read_yaml_texts(&text).map_err(|error| unreadable(&error))?;
+        let [approvers, reviewers] = ["approvers", "reviewers"].map(|list| names(&read, list));
+        let (Some(approvers), Some(reviewers)) = (approvers, reviewers) else {
+            return Err(unreadable("it lists no texts"));
+        };
+        let login = login.to_lowercase();
+        let mut listed = approvers.iter().chain(&reviewers);
+        // Whoever has no name is nobody, even where an entry is empty.
+        Ok(!login.is_empty() && listed.any(|name| name.to_lowercase() == login))
     }
 }
 
-/// The names in a list; nothing where it is none.
+/// The names in a list, whose own name counts letter for letter; nothing where
+/// it is none.
 fn names<'v>(file: &'v Value, list: &str) -> Option<Vec<&'v str>> {
     match file {
         Value::Null => Some(Vec::new()),
-        Value::Object(file) => match field(file, list) {
+        Value::Object(file) => match file.get(list) {
             None | Some(Value::Null) => Some(Vec::new()),
-            Some(Value::Array(names)) => names.iter().map(Value::as_str).collect(),
+            Some(Value::Array(names)) => names
+                .iter()
+                .filter(|name| !name.is_null())
+                .map(Value::as_str)
+                .collect(),
             Some(_) => None,
         },
         _ => None,

@@ -37,7 +37,7 @@ pub(in super::super) fn verdict(came: &Came, expected: &Value) -> Comparison {
         return Comparison::Better;
     }
     if !same_created(&came.created, &recorded) {
-        different.push(format!("created {:?}", came.created));
+        different.push(format!("created {}", json!(came.created)));
     }
     if !super::super::same(&came.response, &response(&expected["response"])) {
         different.push(format!("response {}", came.response));
@@ -47,7 +47,7 @@ pub(in super::super) fn verdict(came: &Came, expected: &Value) -> Comparison {
         .cloned()
         .unwrap_or_default();
     if !same_requests(&came.requests, &requests) {
-        different.push(format!("requests {:?}", came.requests));
+        different.push(format!("requests {}", json!(came.requests)));
     }
     let other = came.classes != classes;
     let came_classes = format!("classes {:?}", came.classes);

@@ -35,12 +35,21 @@ fn failed(reason: &str) -> Fault {
 fn parse<'v>(context: &mut Context<'_>, args: &[Value<'v>]) -> Result<Value<'v>, Fault> {
     let text = string(args, 0)?;
     context.meter.step(text.len() as u64)?;
-    let json = read(&text, context.meter)?;
+    let json = read(&text, Scalars::Resolved, context.meter)?;
     json::object(&json, context.meter)?.ok_or_else(|| failed("not a mapping"))
 }
 
+/// What scalars become.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalars {
+    /// What they mean.
+    Resolved,
+    /// Text, `null` apart: what Go makes of them where it wants texts.
+    AsWritten,
+}
+
 /// Reads the first document.
-pub(super) fn read(text: &str, meter: &mut Meter) -> Result<Json, Fault> {
+pub(super) fn read(text: &str, scalars: Scalars, meter: &mut Meter) -> Result<Json, Fault> {
     let mut builder = Builder::default();
     let mut tabs = Tabs::default();
     let mut end = text.len();
@@ -80,6 +89,10 @@ pub(super) fn read(text: &str, meter: &mut Meter) -> Result<Json, Fault> {
                 let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()));
                 let plain = style == ScalarStyle::Plain;
                 let scalar = scalar::resolve(value, plain, tag.as_deref()).map_err(failed)?;
+                let scalar = match scalars {
+                    Scalars::Resolved => scalar,
+                    Scalars::AsWritten => scalar.written(value),
+                };
                 builder.scalar(scalar, anchor, meter)?;
                 tabs.scalar(style, place);
             }

@@ -44,6 +44,14 @@ impl Scalar {
         })
     }
 
+    /// The text that it is written as, where it is more than nothing.
+    pub(super) fn written(self, text: &str) -> Self {
+        match self {
+            Self::Null | Self::Text(_) | Self::Merge => self,
+            _ => Self::Text(text.to_owned()),
+        }
+    }
+
     /// The text of a key, which Go writes with the precision of a `float32`.
     pub(super) fn into_key(self) -> Result<String, &'static str> {
         Ok(match self {

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn document(text: &str) -> Option<Json> {
-    read(text, &mut Meter::default()).ok()
+    read(text, Scalars::Resolved, &mut Meter::default()).ok()
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_bomb_of_aliases_runs_out_of_memory() {
         let items = [before.as_str(); 10].join(", ");
         text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
     }
-    let error = read(&text, &mut Meter::default()).expect_err("too large");
+    let error = read(&text, Scalars::Resolved, &mut Meter::default()).expect_err("too large");
     assert_eq!(error.class(), ErrorClass::Exhausted);
 }
 
@@ -83,4 +83,15 @@ fn deep_nesting_is_refused() {
     assert_eq!(document(&"[".repeat(10_000)), None);
     assert_eq!(document(&"{a: ".repeat(10_000)), None);
     assert_eq!(document(&"- ".repeat(10_000)), None);
+}
+
+#[test]
+fn scalars_can_stay_as_they_are_written() {
+    let read = |text| read(text, Scalars::AsWritten, &mut Meter::default()).ok();
+    let text = "names: [0123, yes, 1e3, .inf, 2020-01-01, 'x', ~]\nbytes: !!binary Ym9i\n";
+    let expected = json!({
+        "names": ["0123", "yes", "1e3", ".inf", "2020-01-01", "x", null],
+        "bytes": "bob",
+    });
+    assert_eq!(read(text), Some(expected));
 }
