@@ -9,10 +9,11 @@ use crate::journal::JournalError;
 use super::damaged;
 
 /// One step for each format; the format of a file is how many it has taken.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
 ];
 
 /// Sets the connection up and brings the file to the newest format.

@@ -1,0 +1,12 @@
+-- How many of a delivery's resources are where they belong: a later attempt
+-- begins behind them.
+ALTER TABLE deliveries ADD COLUMN acted INTEGER NOT NULL DEFAULT 0;
+
+-- Which secrets have proved who sent an event: one that is replayed has no
+-- credentials any more.
+ALTER TABLE events ADD COLUMN proven TEXT NOT NULL DEFAULT '[]';
+-- When its payload was erased.
+ALTER TABLE events ADD COLUMN erased_ms INTEGER;
+
+CREATE INDEX events_by_time ON events (received_ms);
+CREATE INDEX deliveries_dead ON deliveries (updated_ms) WHERE state = 'dead';
