@@ -176,6 +176,7 @@ impl Worker {
         stop: &CancellationToken,
     ) {
         let mut next_lease = Some(tokio::time::Instant::now());
+        let journal = self.journal();
         loop {
             let due = async {
                 match next_lease {
@@ -188,6 +189,7 @@ impl Worker {
                 Some(queued) = queue.recv() => self.begin(queued, self.slot().await),
                 () = due => next_lease = self.lease_due().await,
                 () = self.wake.notified() => next_lease = self.lease_due().await,
+                Ok(()) = journal.arrived() => next_lease = self.lease_due().await,
             }
         }
         queue.close();

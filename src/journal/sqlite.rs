@@ -155,6 +155,10 @@ impl SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
+    fn guarantee(&self) -> &'static str {
+        "an accepted event is synced to this machine's disk"
+    }
+
     fn admit(
         &self,
         event: Option<NewEvent>,
