@@ -103,8 +103,9 @@ pub trait Journal: Send + Sync {
     fn counts(&self) -> Done<'_, Counts>;
 
     /// Forgets keys whose time is over at `now_ms`, and deliveries that ended
-    /// well or were cancelled before `ended_before_ms`. A little at once: how
-    /// much it was, 0 where nothing is left to forget.
+    /// well or were cancelled before `ended_before_ms`; and makes due what was
+    /// written by a clock that has been put back to `now_ms` since. A little at
+    /// once: how much it was, 0 where nothing is left to do.
     fn tidy(&self, now_ms: i64, ended_before_ms: i64) -> Done<'_, usize>;
 
     /// Whether it can be written now.
