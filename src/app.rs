@@ -233,8 +233,9 @@ impl Shared {
         config: &Config,
         secrets_by_name: bool,
     ) -> anyhow::Result<(Self, mpsc::Receiver<SecretName>)> {
-        let path = config.journal_path()?;
-        let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
+        let (path, bounds) = (config.journal_path()?, config.journal_bounds());
+        let open = move || SqliteJournal::open_within(&path, bounds);
+        let opened = tokio::task::spawn_blocking(open).await?;
         let journal: Arc<dyn Journal> = Arc::new(opened?);
         let limits = config.ingress_limits();
         let quotas = Quotas {
@@ -320,7 +321,7 @@ impl Shared {
             metrics: Arc::clone(&self.metrics),
             policy: RetryPolicy::DEFAULT,
             deferred_for: config.limits.deferred_time,
-            retention: config.retention,
+            retention: config.retention(),
             lifecycle,
             notices,
         }))

@@ -19,6 +19,7 @@ use crate::catalog::Catalog;
 use crate::clock::unix_ms;
 use crate::intercept::calls::Calls;
 use crate::journal::progress::RetryPolicy;
+use crate::journal::upkeep::Retention;
 use crate::journal::{Done, Journal, JournalError};
 use crate::model::secret::Secrets;
 use crate::pipeline::{Gate, Held};
@@ -31,6 +32,7 @@ mod caller;
 mod deferred;
 pub mod lifecycle;
 mod revisions;
+mod upkeep;
 
 pub use caller::Caller;
 use deferred::Look;
@@ -49,8 +51,7 @@ const LEASED_UNITS: u32 = 64 * 1024;
 /// Bytes that one unit stands for.
 const UNIT: usize = 1024;
 
-/// How often it is looked whether something has waited, or is kept, for too
-/// long.
+/// How often it is looked whether something has waited for too long.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long to leave the journal alone after it failed.
@@ -92,8 +93,8 @@ pub struct Parts {
     pub policy: RetryPolicy,
     /// How long an event may wait until somebody can decide on it.
     pub deferred_for: Duration,
-    /// How long a delivery is kept that ended well or was cancelled.
-    pub retention: Duration,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Tells those whom listeners name what becomes of events.
     pub lifecycle: Lifecycle,
     /// Who publishes what becomes of deliveries, in a cluster.
@@ -164,7 +165,11 @@ impl Worker {
     /// wait for that may drop the future: what is left is on disk.
     pub async fn run(self: &Arc<Self>, queue: Queue, stop: CancellationToken) {
         // Side by side: whatever the one waits for must not hold up the other.
-        tokio::join!(self.perform(queue.0, &stop), self.look_after(&stop));
+        tokio::join!(
+            self.perform(queue.0, &stop),
+            self.look_after(&stop),
+            self.keep_up(&stop)
+        );
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -208,7 +213,6 @@ impl Worker {
                 () = self.asking.is_wanted() => self.look_at_deferred(Look::New, stop).await,
                 _ = look_again.tick() => {
                     self.look_at_deferred(Look::OnlyAge, stop).await;
-                    self.tidy(stop).await;
                 }
             }
         }
@@ -290,20 +294,6 @@ impl Worker {
                 return;
             }
             tokio::time::sleep(AFTER_FAILURE).await;
-        }
-    }
-
-    /// Forgets what is old, a little at once.
-    async fn tidy(&self, stop: &CancellationToken) {
-        let kept_ms = i64::try_from(self.parts.retention.as_millis()).unwrap_or(i64::MAX);
-        while !stop.is_cancelled() {
-            let now_ms = unix_ms();
-            let forgotten = self.journal().tidy(now_ms, now_ms.saturating_sub(kept_ms));
-            match forgotten.await {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) => return self.report("what is no longer kept", &error),
-            }
         }
     }
 

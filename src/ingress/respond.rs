@@ -104,6 +104,7 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         | JournalError::Folder { .. }
         | JournalError::Damaged { .. }
         | JournalError::TooNew { .. }
+        | JournalError::Refused(_)
         | JournalError::Closed
         | JournalError::Write(_)
         | JournalError::Record { .. } => Reason::JournalUnavailable,
