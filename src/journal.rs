@@ -25,9 +25,11 @@ pub mod jetstream;
 pub mod progress;
 mod seal;
 pub mod sqlite;
+pub mod upkeep;
 mod waiting;
 
 use progress::Progress;
+use upkeep::{KeptSince, Refusal, Room};
 pub use waiting::{Deferral, Known, NewDeferral, Quota, Quotas, Settlement};
 
 /// The future that a journal's methods return.
@@ -102,11 +104,16 @@ pub trait Journal: Send + Sync {
     /// How many deliveries stand in each state, and how many events wait.
     fn counts(&self) -> Done<'_, Counts>;
 
-    /// Forgets keys whose time is over at `now_ms`, and deliveries that ended
-    /// well or were cancelled before `ended_before_ms`; and makes due what was
-    /// written by a clock that has been put back to `now_ms` since. A little at
-    /// once: how much it was, 0 where nothing is left to do.
-    fn tidy(&self, now_ms: i64, ended_before_ms: i64) -> Done<'_, usize>;
+    /// Forgets keys whose time is over at `now_ms`, and what was over before it
+    /// had to be to be kept; and makes due what was written by a clock that has
+    /// been put back to `now_ms` since. A little at once: how much it was, 0
+    /// where nothing is left to do.
+    fn tidy(&self, now_ms: i64, kept: KeptSince) -> Done<'_, usize>;
+
+    /// How large it is and whether it takes new events, as far as it knows.
+    fn room(&self) -> Room {
+        Room::default()
+    }
 
     /// Whether it can be written now.
     fn check(&self) -> Done<'_, ()>;
@@ -331,9 +338,7 @@ pub enum JournalError {
         message: String,
     },
     /// The file is no journal, or a damaged one.
-    #[error(
-        "the journal {path} is damaged or no journal: {source}; move it away to start with an empty one"
-    )]
+    #[error("the journal {path} is damaged or no journal: {source}; {}", upkeep::salvage_hint(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -366,6 +371,9 @@ pub enum JournalError {
         "it was sealed by a gateway with another key; give all gateways of one journal the same seal key"
     )]
     OtherSeal,
+    /// No new events are taken, so that what was accepted is safe.
+    #[error("{0}")]
+    Refused(Refusal),
     /// The journal is closed.
     #[error("the journal is closed")]
     Closed,

@@ -8,6 +8,7 @@ use libtest_mimic::Failed;
 
 use crate::{Program, Test};
 
+mod disk;
 mod gateway;
 mod kill;
 mod load;
@@ -18,6 +19,13 @@ mod random;
 mod rough;
 mod trace;
 mod world;
+
+/// What makes a small disk.
+const MOUNT: Program = Program {
+    name: "mount",
+    how_to_get_it: "apt-get install mount",
+    folder: None,
+};
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
@@ -35,6 +43,27 @@ pub(crate) fn tests() -> Vec<Test> {
             ..test(
                 "crash::every_202_is_written_after_the_sync_of_its_group",
                 trace::each_202_follows_its_sync,
+            )
+        },
+        Test {
+            needs: Some(MOUNT),
+            ..test(
+                "crash::new_events_are_refused_before_the_disk_is_full",
+                disk::refused_before_it_is_full,
+            )
+        },
+        Test {
+            needs: Some(MOUNT),
+            ..test(
+                "crash::a_disk_that_is_full_to_the_last_byte_loses_nothing",
+                disk::full_to_the_last_byte,
+            )
+        },
+        Test {
+            needs: Some(PRLIMIT),
+            ..test(
+                "crash::a_disk_that_cannot_be_written_loses_nothing",
+                disk::unwritable,
             )
         },
     ];
@@ -61,6 +90,13 @@ pub(crate) fn tests() -> Vec<Test> {
 const STRACE: Program = Program {
     name: "strace",
     how_to_get_it: "apt-get install strace",
+    folder: None,
+};
+
+/// What bounds how large files may become.
+const PRLIMIT: Program = Program {
+    name: "prlimit",
+    how_to_get_it: "apt-get install util-linux",
     folder: None,
 };
 

@@ -107,6 +107,7 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         | JournalError::Remote(_)
         | JournalError::Lost
         | JournalError::OtherSeal
+        | JournalError::Refused(_)
         | JournalError::Closed
         | JournalError::Write(_)
         | JournalError::Record { .. } => Reason::JournalUnavailable,

@@ -19,6 +19,7 @@ use crate::model::ids::{DeliveryId, EventId, Revision};
 
 use super::progress::Progress;
 use super::seal::Seal;
+use super::upkeep::KeptSince;
 use super::{
     Admitted, Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Lease,
     NewDeferral, NewEvent, Quotas, Receipt, Rendered, Settlement,
@@ -309,7 +310,7 @@ impl Journal for JetStreamJournal {
         Box::pin(self.count())
     }
 
-    fn tidy(&self, _now_ms: i64, _ended_before_ms: i64) -> Done<'_, usize> {
+    fn tidy(&self, _now_ms: i64, _kept: KeptSince) -> Done<'_, usize> {
         // The streams forget by age.
         Box::pin(async { Ok(0) })
     }

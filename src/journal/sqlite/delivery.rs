@@ -327,8 +327,21 @@ pub(super) fn state_and_reason(
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<Counts, JournalError> {
-    let mut statement =
-        connection.prepare_cached("SELECT state, count(*) FROM deliveries GROUP BY state")?;
+    // From indexes alone: the rows themselves are large, and may be many.
+    let mut statement = connection.prepare_cached(
+        "SELECT state, count(*) FROM deliveries INDEXED BY deliveries_ended
+             WHERE state IN ('done', 'cancelled') GROUP BY state
+         UNION ALL
+         SELECT 'dead', count(*) FROM deliveries INDEXED BY deliveries_dead
+             WHERE state = 'dead' HAVING count(*) > 0
+         UNION ALL
+         SELECT 'running', count(*) FROM deliveries INDEXED BY deliveries_running
+             WHERE state = 'running' HAVING count(*) > 0
+         UNION ALL
+         SELECT state, count(*) FROM deliveries INDEXED BY deliveries_due
+             WHERE state IN ('pending', 'retrying') GROUP BY state
+         ORDER BY 1",
+    )?;
     let rows = statement.query_map([], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
     })?;

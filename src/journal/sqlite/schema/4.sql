@@ -10,3 +10,10 @@ ALTER TABLE events ADD COLUMN erased_ms INTEGER;
 
 CREATE INDEX events_by_time ON events (received_ms);
 CREATE INDEX deliveries_dead ON deliveries (updated_ms) WHERE state = 'dead';
+CREATE INDEX deferrals_given_up ON deferrals (given_up_ms)
+    WHERE given_up_ms IS NOT NULL;
+
+-- Has the state, so that deliveries are counted without reading them.
+DROP INDEX deliveries_ended;
+CREATE INDEX deliveries_ended ON deliveries (updated_ms, state)
+    WHERE state IN ('done', 'cancelled');
