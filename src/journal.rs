@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::model::event::{BodyRule, RawEvent};
+use crate::model::event::{BodyRule, Proven, RawEvent};
 use crate::model::finding::Finding;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, DeliveryKey, EventId, ListenerId, Revision, TriggerId};
@@ -21,6 +21,7 @@ use crate::model::manifest::Manifest;
 use crate::model::params::Params;
 use crate::model::verdict::{DeliveryState, Reason};
 
+pub mod history;
 pub mod progress;
 mod seal;
 pub mod sqlite;
@@ -107,8 +108,12 @@ pub struct NewEvent {
     /// The id for deliveries that are performed again: those stand for an
     /// event of their own.
     pub rerun_id: EventId,
+    /// The event that it replays.
+    pub replay_of: Option<EventId>,
     /// The listener that it came to.
     pub listener: ListenerId,
+    /// Which secrets have proved who sent it.
+    pub proven: Vec<Proven>,
     /// When it came, in milliseconds of Unix time.
     pub received_ms: i64,
     /// When it was found to be wanted: later where it had to wait.
@@ -169,6 +174,8 @@ pub struct NewDelivery {
     /// them. They are sealed before they are written, and forgotten once
     /// nobody has to be asked any more.
     pub unsealed: Option<Headers>,
+    /// What it makes, where that is known already: it is committed at once.
+    pub rendered: Option<Arc<Rendered>>,
 }
 
 /// What became of one delivery that was to be recorded, in the order given.

@@ -92,6 +92,8 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::RecordUnreadable
         | Reason::TriggerMissing
         | Reason::TriggerDeleted
+        | Reason::Discarded
+        | Reason::Erased
         | Reason::DeferredExpired => StatusCode::ACCEPTED,
     }
 }

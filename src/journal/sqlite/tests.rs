@@ -84,6 +84,7 @@ fn delivery(trigger: &str) -> NewDelivery {
         findings: Vec::new(),
         resume: None,
         unsealed: None,
+        rendered: None,
     }
 }
 
@@ -91,6 +92,8 @@ fn event(number: u128, key: Option<&str>, at_ms: i64, triggers: &[&str]) -> NewE
     NewEvent {
         id: EventId(Uuid::from_u128(number)),
         rerun_id: EventId(Uuid::from_u128(number + 1_000)),
+        replay_of: None,
+        proven: Vec::new(),
         listener: listener(),
         received_ms: at_ms,
         accepted_ms: at_ms,
