@@ -352,6 +352,17 @@ pub enum JournalError {
     /// The write failed; nothing of it is on disk.
     #[error("the journal could not be written: {0}")]
     Write(#[from] rusqlite::Error),
+    /// The delivery was cancelled while somebody worked on it.
+    #[error("delivery {0} was cancelled meanwhile")]
+    Over(DeliveryId),
+    /// Whoever pages through a list has made the cursor up.
+    #[error("the cursor is none that a page has given")]
+    Cursor,
+    /// The log could not be emptied, because somebody reads it.
+    #[error(
+        "the payload is erased, but the journal's log still has it because something reads the journal; erase it again to empty the log"
+    )]
+    LogInUse,
     /// A record cannot be read back.
     #[error("record {id} of the journal cannot be read: {message}")]
     Record {

@@ -108,6 +108,9 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         | JournalError::TooNew { .. }
         | JournalError::Closed
         | JournalError::Write(_)
+        | JournalError::Over(_)
+        | JournalError::Cursor
+        | JournalError::LogInUse
         | JournalError::Record { .. } => Reason::JournalUnavailable,
     }
 }

@@ -34,8 +34,9 @@ pub trait History: Send + Sync {
     /// that were given up among them.
     fn waiting(&self, page: Paging) -> Done<'_, Page<WaitingSummary>>;
 
-    /// Removes the payload of an event and of its deliveries, and of what waits
-    /// under its id. What is left says that there was something. When this
+    /// Removes the payload of an event, of its deliveries and of what waits under
+    /// its id; and of all that replays it or that it replays, for those have
+    /// the same payload. What is left says that there was something. When this
     /// returns, the bytes are gone from where the journal keeps them. Where
     /// deliveries are under way nothing is done, unless they are to be
     /// cancelled (`force`).
@@ -48,9 +49,9 @@ pub trait History: Send + Sync {
     /// Lets a delivery that is to be retried be due at once.
     fn retry_now(&self, id: DeliveryId, now_ms: i64) -> Done<'_, Change>;
 
-    /// Lets events that were given up wait again as if they had just come: all
-    /// that are kept under this id. How many there were.
-    fn wait_again(&self, id: EventId, now_ms: i64) -> Done<'_, usize>;
+    /// Lets what was given up under this id wait again, under another number,
+    /// so that somebody looks at it. How many there were.
+    fn wait_again(&self, id: EventId) -> Done<'_, usize>;
 
     /// Forgets the payload of events that came before `before_ms` and are not
     /// under way any more. A little at once: how many those were.
@@ -236,8 +237,13 @@ pub struct WaitingSummary {
 pub enum Erasure {
     /// There is no such event.
     Unknown,
-    /// These deliveries are under way, and nothing was done.
-    UnderWay(Vec<DeliveryId>),
+    /// Something of it is under way, and nothing was done.
+    UnderWay {
+        /// Deliveries.
+        deliveries: Vec<DeliveryId>,
+        /// How often it waits for somebody to decide on it.
+        waiting: usize,
+    },
     /// The payload is gone.
     Erased {
         /// Requests whose payload is gone.

@@ -28,8 +28,10 @@ use super::{
 mod checkpoint;
 mod deferral;
 mod delivery;
+mod erase;
 mod event;
 mod folder;
+mod history;
 mod retention;
 mod schema;
 mod writer;

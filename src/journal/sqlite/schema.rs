@@ -27,6 +27,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), Journa
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 0;
              PRAGMA busy_timeout = 5000;
+             PRAGMA secure_delete = ON;
              PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -8192;
              PRAGMA foreign_keys = ON;",

@@ -17,6 +17,8 @@ use crate::model::params::Param;
 use crate::model::verdict::{DeliveryState, Reason};
 
 mod asking;
+mod erasing;
+mod history;
 mod waiting;
 
 struct Fixture {
@@ -97,7 +99,7 @@ fn event(number: u128, key: Option<&str>, at_ms: i64, triggers: &[&str]) -> NewE
         listener: listener(),
         received_ms: at_ms,
         accepted_ms: at_ms,
-        key: key.map(|id| (DeliveryKey::new(&listener(), "github", "", id), 60_000)),
+        key: key.map(|id| (DeliveryKey::new(&listener(), "somebody", "", id), 60_000)),
         request: Recorded {
             method: "POST".into(),
             url: "/".into(),

@@ -17,3 +17,4 @@ CREATE INDEX events_by_time ON events (received_ms);
 CREATE INDEX deliveries_dead ON deliveries (updated_ms) WHERE state = 'dead';
 CREATE INDEX events_by_sender_id ON events (sender_id) WHERE sender_id IS NOT NULL;
 CREATE INDEX events_by_replay_of ON events (replay_of) WHERE replay_of IS NOT NULL;
+CREATE INDEX events_with_payload ON events (received_ms) WHERE erased_ms IS NULL;
