@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::model::event::{BodyRule, RawEvent};
+use crate::model::event::{BodyRule, Proven, RawEvent};
 use crate::model::finding::Finding;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, DeliveryKey, EventId, ListenerId, Revision, TriggerId};
@@ -22,6 +22,7 @@ use crate::model::params::Params;
 use crate::model::verdict::{DeliveryState, Reason};
 
 pub mod jetstream;
+pub mod history;
 pub mod progress;
 mod seal;
 pub mod sqlite;
@@ -130,8 +131,12 @@ pub struct NewEvent {
     /// The id for deliveries that are performed again: those stand for an
     /// event of their own.
     pub rerun_id: EventId,
+    /// The event that it replays.
+    pub replay_of: Option<EventId>,
     /// The listener that it came to.
     pub listener: ListenerId,
+    /// Which secrets have proved who sent it.
+    pub proven: Vec<Proven>,
     /// When it came, in milliseconds of Unix time.
     pub received_ms: i64,
     /// When it was found to be wanted: later where it had to wait.
@@ -192,6 +197,8 @@ pub struct NewDelivery {
     /// them. They are sealed before they are written, and forgotten once
     /// nobody has to be asked any more.
     pub unsealed: Option<Headers>,
+    /// What it makes, where that is known already: it is committed at once.
+    pub rendered: Option<Arc<Rendered>>,
 }
 
 /// What became of one delivery that was to be recorded, in the order given.
@@ -380,6 +387,17 @@ pub enum JournalError {
     /// The write failed; nothing of it is on disk.
     #[error("the journal could not be written: {0}")]
     Write(#[from] rusqlite::Error),
+    /// The delivery was cancelled while somebody worked on it.
+    #[error("delivery {0} was cancelled meanwhile")]
+    Over(DeliveryId),
+    /// Whoever pages through a list has made the cursor up.
+    #[error("the cursor is none that a page has given")]
+    Cursor,
+    /// The log could not be emptied, because somebody reads it.
+    #[error(
+        "the payload is erased, but the journal's log still has it because something reads the journal; erase it again to empty the log"
+    )]
+    LogInUse,
     /// A record cannot be read back.
     #[error("record {id} of the journal cannot be read: {message}")]
     Record {

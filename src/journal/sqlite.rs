@@ -29,8 +29,10 @@ use super::{
 mod checkpoint;
 mod deferral;
 mod delivery;
+mod erase;
 mod event;
 mod folder;
+mod history;
 mod retention;
 mod room;
 mod schema;

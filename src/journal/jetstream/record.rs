@@ -31,6 +31,9 @@ pub(super) struct EventHead {
     pub method: String,
     pub url: String,
     pub headers: Headers,
+    pub proven: Vec<Proven>,
+    /// Who sent it and which id he gave it, where he gives one.
+    pub sender: Option<(String, String)>,
 }
 
 /// What was received, and what it was to cause. Its body is the event's.
@@ -68,6 +71,8 @@ pub(super) struct DeliveryHead {
     pub resume: Option<usize>,
     /// All headers, sealed, in base64.
     pub sealed: Option<String>,
+    /// What it makes, where that was known already.
+    pub making: Option<Making>,
 }
 
 /// Where a delivery stands.
@@ -152,12 +157,18 @@ impl EventHead {
     pub(super) fn of(event: &NewEvent, id: EventId, replay_of: Option<EventId>) -> Self {
         Self {
             id,
-            replay_of,
+            replay_of: replay_of.or(event.replay_of),
             listener: event.listener.clone(),
             received_ms: event.received_ms,
             method: event.request.method.clone(),
             url: event.request.url.clone(),
             headers: event.request.headers.clone(),
+            proven: event.proven.clone(),
+            sender: event
+                .key
+                .as_ref()
+                .and_then(|(key, _)| key.sender_and_id())
+                .map(|(sender, id)| (sender.to_owned(), id.to_owned())),
         }
     }
 }
@@ -183,16 +194,17 @@ impl DeliveryHead {
             findings: delivery.findings.clone(),
             resume: delivery.resume,
             sealed,
+            making: delivery.rendered.as_deref().map(Making::from),
         }
     }
 }
 
 impl StateRecord {
     /// A delivery that nobody has begun.
-    pub(super) fn new(accepted_ms: i64) -> Self {
+    pub(super) fn new(accepted_ms: i64, making: Option<Making>) -> Self {
         Self {
             standing: Progress::accepted(accepted_ms).into(),
-            making: None,
+            making,
             findings: Vec::new(),
             attempts: Vec::new(),
         }
@@ -334,7 +346,7 @@ mod tests {
             detail: None,
         };
         let progress = Progress::accepted(0);
-        let state = (0..200).fold(StateRecord::new(0), |state, n| {
+        let state = (0..200).fold(StateRecord::new(0, None), |state, n| {
             state.after(&attempt(n), progress)
         });
         assert_eq!(state.attempts.len(), ATTEMPTS_KEPT);

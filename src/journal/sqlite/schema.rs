@@ -37,6 +37,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), Journa
              PRAGMA wal_autocheckpoint = 0;
              PRAGMA journal_size_limit = 67108864;
              PRAGMA busy_timeout = 5000;
+             PRAGMA secure_delete = ON;
              PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -8192;
              PRAGMA foreign_keys = ON;",

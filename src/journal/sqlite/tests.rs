@@ -18,6 +18,8 @@ use crate::model::verdict::{DeliveryState, Reason};
 
 mod asking;
 mod upkeep;
+mod erasing;
+mod history;
 mod waiting;
 
 struct Fixture {
@@ -85,6 +87,7 @@ fn delivery(trigger: &str) -> NewDelivery {
         findings: Vec::new(),
         resume: None,
         unsealed: None,
+        rendered: None,
     }
 }
 
@@ -92,10 +95,12 @@ fn event(number: u128, key: Option<&str>, at_ms: i64, triggers: &[&str]) -> NewE
     NewEvent {
         id: EventId(Uuid::from_u128(number)),
         rerun_id: EventId(Uuid::from_u128(number + 1_000)),
+        replay_of: None,
+        proven: Vec::new(),
         listener: listener(),
         received_ms: at_ms,
         accepted_ms: at_ms,
-        key: key.map(|id| (DeliveryKey::new(&listener(), "github", "", id), 60_000)),
+        key: key.map(|id| (DeliveryKey::new(&listener(), "somebody", "", id), 60_000)),
         request: Recorded {
             method: "POST".into(),
             url: "/".into(),
