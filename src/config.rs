@@ -17,8 +17,10 @@ use crate::ingress::limits::Limits;
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
+mod retry;
 mod sections;
 
+pub use retry::RetryConfig;
 use sections::span;
 pub use sections::{
     AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
@@ -63,6 +65,8 @@ pub struct Config {
     /// How long a delivery is kept that ended well or was cancelled.
     #[serde(deserialize_with = "span")]
     pub retention: Duration,
+    /// How often and how long deliveries are tried.
+    pub retry: RetryConfig,
     /// The cluster.
     pub kube: KubeConfig,
     /// Whom the gateway itself calls.
@@ -89,6 +93,7 @@ impl Default for Config {
             sink: String::new(),
             default_listener: None,
             retention: Duration::from_secs(7 * 24 * 60 * 60),
+            retry: RetryConfig::default(),
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),
@@ -214,6 +219,7 @@ impl Config {
         {
             self.check_ports()?;
         }
+        self.retry.policy()?;
         self.journal_path()?;
         if let Sink::Folder(folder) = self.sink()? {
             self.check_sink_folder(&folder)?;

@@ -50,7 +50,7 @@ const LEASED_UNITS: u32 = 64 * 1024;
 const UNIT: usize = 1024;
 
 /// How often it is looked whether something has waited, or is kept, for too
-/// long.
+/// long, and whether something is due by another clock.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long to leave the journal alone after it failed.
@@ -272,7 +272,9 @@ impl Worker {
             Ok(None) => None,
             Ok(Some(due_ms)) => {
                 let wait = u64::try_from(due_ms.saturating_sub(unix_ms())).unwrap_or_default();
-                Some(tokio::time::Instant::now() + Duration::from_millis(wait))
+                // The clock may be set in the meantime.
+                let wait = Duration::from_millis(wait).min(LOOK_AGAIN);
+                Some(tokio::time::Instant::now() + wait)
             }
             Err(error) => {
                 self.report("when something is due", &error);

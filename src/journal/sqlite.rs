@@ -31,6 +31,7 @@ mod delivery;
 mod event;
 mod folder;
 mod retention;
+mod schedule;
 mod schema;
 mod writer;
 
@@ -197,7 +198,13 @@ impl Journal for SqliteJournal {
 
     fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Lease> {
         let seal = Arc::clone(&self.seal);
-        self.write(move |connection| delivery::lease(connection, &seal, now_ms, limit))
+        self.write(move |connection| {
+            let lease = delivery::lease(connection, &seal, now_ms, limit)?;
+            if lease.leased.is_empty() {
+                schedule::set_right(connection, now_ms)?;
+            }
+            Ok(lease)
+        })
     }
 
     fn next_due(&self) -> Done<'_, Option<i64>> {

@@ -73,13 +73,14 @@ pub(super) fn commit(
     }
     connection
         .prepare_cached(
-            "UPDATE deliveries SET params = ?2, manifests = ?3, sealed_headers = NULL
+            "UPDATE deliveries SET params = ?2, manifests = ?3, as_of = ?4, sealed_headers = NULL
              WHERE id = ?1",
         )?
         .execute(params![
             id.0,
             json(&rendered.params)?,
-            json(&rendered.manifests)?
+            json(&rendered.manifests)?,
+            rendered.as_of
         ])?;
     Ok(())
 }
@@ -107,6 +108,7 @@ pub(super) fn record(
         .prepare_cached(
             "UPDATE deliveries
              SET state = ?2, reason = ?3, attempts = ?4, due_ms = ?5, updated_ms = ?6,
+                 acted = max(acted, ?8), tried_ms = ?9, unmended_ms = ?10,
                  sealed_headers = CASE WHEN ?7 THEN NULL ELSE sealed_headers END
              WHERE id = ?1",
         )?
@@ -118,6 +120,9 @@ pub(super) fn record(
             progress.due_ms,
             attempt.ended_ms,
             progress.state.is_final(),
+            i64::try_from(attempt.acted).unwrap_or(i64::MAX),
+            progress.tried_ms,
+            progress.unmended_ms,
         ])?;
     Ok(())
 }
@@ -149,9 +154,9 @@ pub(super) fn lease(
     limit: usize,
 ) -> Result<Lease, JournalError> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.trigger_id,
-                d.revision, r.source, d.extensions, d.params, d.manifests, d.resume,
-                d.sealed_headers, e.event_id, e.listener_namespace, e.listener_name, e.method, e.url, e.headers,
+        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.tried_ms,
+                d.unmended_ms, d.acted, d.as_of, d.trigger_id, d.revision, r.source, d.extensions, d.params, d.manifests, d.resume, d.sealed_headers,
+                e.event_id, e.listener_namespace, e.listener_name, e.method, e.url, e.headers,
                 e.body
          FROM deliveries d JOIN events e ON e.id = d.event
                            JOIN revisions r ON r.revision = d.revision
@@ -213,8 +218,8 @@ pub(super) fn of_event(
     event: EventId,
 ) -> Result<Vec<DeliveryView>, JournalError> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.trigger_id,
-                d.params, d.manifests
+        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.tried_ms,
+                d.unmended_ms, d.as_of, d.trigger_id, d.params, d.manifests
          FROM events e JOIN deliveries d ON d.event = e.id
          WHERE e.event_id = ?1 ORDER BY d.id",
     )?;
@@ -259,6 +264,7 @@ fn read_leased(row: &Row<'_>, seal: &Seal) -> Result<Leased, JournalError> {
         resume: resume.and_then(|resume| usize::try_from(resume).ok()),
         unsealed: headers.transpose()?,
         rendered: read_rendered(id, row)?,
+        acted: usize::try_from(row.get::<_, i64>("acted")?).unwrap_or_default(),
     })
 }
 
@@ -270,6 +276,8 @@ fn read_progress(id: i64, row: &Row<'_>) -> Result<Progress, JournalError> {
         attempts: row.get("attempts")?,
         accepted_ms: row.get("accepted_ms")?,
         due_ms: row.get("due_ms")?,
+        tried_ms: row.get("tried_ms")?,
+        unmended_ms: row.get("unmended_ms")?,
     })
 }
 
@@ -282,6 +290,7 @@ fn read_rendered(id: i64, row: &Row<'_>) -> Result<Option<Rendered>, JournalErro
     Ok(Some(Rendered {
         params: from_json(id, &params)?,
         manifests: from_json(id, &manifests)?,
+        as_of: row.get("as_of")?,
     }))
 }
 

@@ -17,6 +17,7 @@ use crate::model::params::Param;
 use crate::model::verdict::{DeliveryState, Reason};
 
 mod asking;
+mod schedule;
 mod waiting;
 
 struct Fixture {
@@ -111,6 +112,7 @@ fn attempt(at_ms: i64) -> Attempt {
         ended_ms: at_ms,
         reason: None,
         detail: None,
+        acted: 0,
     }
 }
 
