@@ -17,9 +17,11 @@ use crate::ingress::limits::Limits;
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
+mod journal;
 mod retry;
 mod sections;
 
+pub use journal::{JournalPlace, Nats, NatsConfig};
 pub use retry::RetryConfig;
 use sections::span;
 pub use sections::{
@@ -54,9 +56,11 @@ pub struct Config {
     pub webhook: WebhookConfig,
     /// The folder that holds what must survive a restart.
     pub data: PathBuf,
-    /// `sqlite:PATH`; the file `journal.db` in the data folder where it is
-    /// empty.
+    /// `sqlite:PATH`, `nats://HOST:PORT` or `tls://HOST:PORT`; the file
+    /// `journal.db` in the data folder where it is empty.
     pub journal: String,
+    /// The streams of a journal on a NATS server.
+    pub nats: NatsConfig,
     /// Where objects go: `dir:PATH`, `stdout` or `kube`. Empty: into the cluster
     /// where triggers come from there, else `dir:out`.
     pub sink: String,
@@ -90,6 +94,7 @@ impl Default for Config {
             webhook: WebhookConfig::default(),
             data: ".tripline".into(),
             journal: String::new(),
+            nats: NatsConfig::default(),
             sink: String::new(),
             default_listener: None,
             retention: Duration::from_secs(7 * 24 * 60 * 60),
@@ -220,7 +225,7 @@ impl Config {
             self.check_ports()?;
         }
         self.retry.policy()?;
-        self.journal_path()?;
+        self.journal_place()?;
         if let Sink::Folder(folder) = self.sink()? {
             self.check_sink_folder(&folder)?;
         }
@@ -304,23 +309,6 @@ impl Config {
             waiting_events: limits.waiting_events,
             waiting_bytes: bytes(limits.waiting_bytes),
             refusals_per_second: limits.refusals_per_second,
-        }
-    }
-
-    /// The journal's file.
-    pub fn journal_path(&self) -> Result<PathBuf, ConfigError> {
-        if self.journal.is_empty() {
-            return Ok(self.data.join("journal.db"));
-        }
-        match self.journal.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(path.into()),
-            _ => Err(ConfigError::Invalid {
-                key: "journal",
-                message: format!(
-                    "`{}` is no journal of this version; write sqlite:PATH",
-                    self.journal
-                ),
-            }),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::model::manifest::Manifest;
 use crate::model::params::Params;
 use crate::model::verdict::{DeliveryState, Reason};
 
+pub mod jetstream;
 pub mod progress;
 mod seal;
 pub mod sqlite;
@@ -34,6 +35,20 @@ pub type Done<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Se
 
 /// A durable record of deliveries.
 pub trait Journal: Send + Sync {
+    /// Whether whoever comes first leases what was admitted, here or in another
+    /// gateway. Otherwise the caller of [`Journal::admit`] holds it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// What it survives, in a sentence.
+    fn guarantee(&self) -> &'static str;
+
+    /// Resolves when there is something to lease that nobody has asked for.
+    fn arrived(&self) -> Done<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
     /// Records a request: the deliveries that it causes, and what of it has to
     /// wait, where `quotas` have room for that. Where not all of it has and the
     /// sender `may_retry`, what has to wait is not recorded at all. When this
@@ -88,8 +103,9 @@ pub trait Journal: Send + Sync {
     fn counts(&self) -> Done<'_, Counts>;
 
     /// Forgets keys whose time is over at `now_ms`, and deliveries that ended
-    /// well or were cancelled before `ended_before_ms`. A little at once: how
-    /// much it was, 0 where nothing is left to forget.
+    /// well or were cancelled before `ended_before_ms`; and makes due what was
+    /// written by a clock that has been put back to `now_ms` since. A little at
+    /// once: how much it was, 0 where nothing is left to do.
     fn tidy(&self, now_ms: i64, ended_before_ms: i64) -> Done<'_, usize>;
 
     /// Whether it can be written now.
@@ -367,6 +383,17 @@ pub enum JournalError {
     /// More is waiting to be written than may wait.
     #[error("the journal cannot keep up")]
     Busy,
+    /// The NATS server could not be asked, or refused.
+    #[error("the NATS server of the journal: {0}")]
+    Remote(String),
+    /// Somebody else performs the delivery by now.
+    #[error("another gateway has taken the delivery over")]
+    Lost,
+    /// What was sealed cannot be opened.
+    #[error(
+        "it was sealed by a gateway with another key; give all gateways of one journal the same seal key"
+    )]
+    OtherSeal,
     /// The journal is closed.
     #[error("the journal is closed")]
     Closed,

@@ -16,7 +16,8 @@ use tokio_util::task::TaskTracker;
 use crate::act::Action;
 use crate::act::cluster::events::Notices;
 use crate::catalog::Catalog;
-use crate::clock::unix_ms;
+use crate::clock::{PutBack, unix_ms};
+use crate::failpoint::{self, Point};
 use crate::intercept::calls::Calls;
 use crate::journal::progress::RetryPolicy;
 use crate::journal::{Done, Journal, JournalError};
@@ -72,6 +73,7 @@ pub struct Worker {
     tasks: TaskTracker,
     revisions: revisions::Revisions,
     asking: ask::Asking,
+    clock: PutBack,
 }
 
 /// What a worker is made of.
@@ -121,6 +123,7 @@ impl Worker {
             tasks: TaskTracker::new(),
             revisions: revisions::Revisions::default(),
             asking: ask::Asking::default(),
+            clock: PutBack::watch(),
         };
         (Arc::new(worker), Queue(queued))
     }
@@ -152,6 +155,7 @@ impl Worker {
         let worker = Arc::clone(self);
         self.tasks.spawn(async move {
             let journal = worker.journal();
+            failpoint::reach(Point::HandBack);
             let what = "a delivery that is given back";
             worker
                 .write_down(what, || journal.hand_back(back.clone()))
@@ -176,6 +180,7 @@ impl Worker {
         stop: &CancellationToken,
     ) {
         let mut next_lease = Some(tokio::time::Instant::now());
+        let journal = self.journal();
         loop {
             let due = async {
                 match next_lease {
@@ -188,6 +193,7 @@ impl Worker {
                 Some(queued) = queue.recv() => self.begin(queued, self.slot().await),
                 () = due => next_lease = self.lease_due().await,
                 () = self.wake.notified() => next_lease = self.lease_due().await,
+                Ok(()) = journal.arrived() => next_lease = self.lease_due().await,
             }
         }
         queue.close();
@@ -240,6 +246,9 @@ impl Worker {
 
     /// Leases some of what is due. Gives the time of the next look.
     async fn lease_due(self: &Arc<Self>) -> Option<tokio::time::Instant> {
+        if self.clock.since_last() {
+            self.tidy(&CancellationToken::new()).await;
+        }
         // Whoever took all slots would leave none for what comes in.
         let limit = self.slots.available_permits() / 2 + 1;
         let lease = match self.journal().lease(unix_ms(), limit).await {
@@ -303,7 +312,8 @@ impl Worker {
             let forgotten = self.journal().tidy(now_ms, now_ms.saturating_sub(kept_ms));
             match forgotten.await {
                 Ok(0) => return,
-                Ok(_) => {}
+                // Some of it may be due now.
+                Ok(_) => self.wake.notify_one(),
                 Err(error) => return self.report("what is no longer kept", &error),
             }
         }

@@ -76,7 +76,7 @@ async fn readyz(State(health): State<Arc<Health>>) -> Response {
         "journal": journal,
         "config": config,
         "draining": draining,
-        "guarantee": "an accepted event is synced to this machine's disk",
+        "guarantee": health.journal.guarantee(),
     });
     let json = [(CONTENT_TYPE, "application/json")];
     (status, json, format!("{body}\n")).into_response()

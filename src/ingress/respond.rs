@@ -105,6 +105,9 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         | JournalError::Folder { .. }
         | JournalError::Damaged { .. }
         | JournalError::TooNew { .. }
+        | JournalError::Remote(_)
+        | JournalError::Lost
+        | JournalError::OtherSeal
         | JournalError::Closed
         | JournalError::Write(_)
         | JournalError::Record { .. } => Reason::JournalUnavailable,

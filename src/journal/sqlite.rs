@@ -156,6 +156,10 @@ impl SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
+    fn guarantee(&self) -> &'static str {
+        "an accepted event is synced to this machine's disk"
+    }
+
     fn admit(
         &self,
         event: Option<NewEvent>,
@@ -251,7 +255,10 @@ impl Journal for SqliteJournal {
     }
 
     fn tidy(&self, now_ms: i64, ended_before_ms: i64) -> Done<'_, usize> {
-        self.write(move |connection| retention::forget(connection, now_ms, ended_before_ms))
+        self.write(move |connection| {
+            let overdue = delivery::make_due(connection, now_ms)?;
+            Ok(overdue + retention::forget(connection, now_ms, ended_before_ms)?)
+        })
     }
 
     fn check(&self) -> Done<'_, ()> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::act::{ActError, Action, Actor, Effect};
 use crate::bind::{self, BodyView};
 use crate::catalog::{Trigger, Way};
+use crate::failpoint::{self, Point};
 use crate::intercept::Placed;
 use crate::intercept::calls::Calls;
 use crate::journal::{Journal, Rendered};
@@ -277,10 +278,12 @@ async fn render_and_commit(
         ..prepared.rendered
     });
     let remark = remark(&arrived.findings, prepared.remark);
+    failpoint::reach(Point::BeforeCommit);
     let committed = shop
         .journal
         .commit(work.id, Arc::clone(&rendered), arrived.findings);
     committed.await?;
+    failpoint::reach(Point::AfterCommit);
     Ok((rendered, remark))
 }
 
@@ -299,11 +302,15 @@ async fn act(
     };
     let since = rendered.as_of.as_deref();
     for manifest in rendered.manifests.iter().skip(performed.acted) {
+        if !performed.effects.is_empty() {
+            failpoint::reach(Point::BetweenResources);
+        }
         let acting = match is_again {
             true => shop.action.perform_again(manifest, actor, since),
             false => shop.action.perform(manifest, actor),
         };
         performed.effects.push(acting.await?);
+        failpoint::reach(Point::AfterCreate);
         performed.acted += 1;
     }
     Ok(())

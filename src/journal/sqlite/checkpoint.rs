@@ -8,6 +8,7 @@ use std::thread::{JoinHandle, Thread};
 
 use rusqlite::Connection;
 
+use crate::failpoint::{self, Point};
 use crate::journal::JournalError;
 
 use super::damaged;
@@ -51,6 +52,7 @@ impl Checkpoints {
                     if stopped.load(Ordering::Acquire) {
                         return;
                     }
+                    failpoint::reach(Point::Checkpoint);
                     // What cannot be moved now is moved another time.
                     let _ = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
                 }
@@ -99,6 +101,7 @@ impl LogWatch {
             self.told_at = 0;
         }
         if pages >= MOVE_NOW_FROM {
+            failpoint::reach(Point::Checkpoint);
             let _ = connection.execute_batch("PRAGMA wal_checkpoint(RESTART)");
             self.told_at = 0;
         } else if pages >= self.told_at + MOVE_FROM {

@@ -146,6 +146,22 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<i64>, JournalEr
     Ok(due)
 }
 
+/// How far a time may lie ahead, in milliseconds, before the clock that wrote
+/// it counts as put back.
+const AHEAD_MS: i64 = 60_000;
+
+/// Makes due what was written by a clock that has been put back since: it would
+/// wait until that time comes again. How much it was.
+pub(super) fn make_due(connection: &Connection, now_ms: i64) -> Result<usize, JournalError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE deliveries SET due_ms = ?1, updated_ms = ?1
+             WHERE state IN ('pending', 'retrying') AND due_ms > ?1 AND updated_ms > ?2",
+        )?
+        .execute(params![now_ms, now_ms.saturating_add(AHEAD_MS)])?;
+    Ok(changed)
+}
+
 /// Takes what is due, oldest first.
 pub(super) fn lease(
     connection: &Connection,

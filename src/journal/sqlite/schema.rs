@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use crate::failpoint::{self, Point};
 use crate::journal::JournalError;
 
 use super::damaged;
@@ -48,9 +49,11 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), Journa
         let format = index + 1;
         connection
             .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {step} PRAGMA user_version = {format}; COMMIT;"
+                "BEGIN IMMEDIATE; {step} PRAGMA user_version = {format};"
             ))
             .map_err(fail)?;
+        failpoint::reach(Point::Migration);
+        connection.execute_batch("COMMIT").map_err(fail)?;
     }
     Ok(())
 }

@@ -139,6 +139,28 @@ async fn an_accepted_delivery_outlives_the_process_that_took_it() {
 }
 
 #[tokio::test]
+async fn what_a_clock_wrote_that_was_put_back_is_due_at_once() {
+    let day = 24 * 60 * 60 * 1_000;
+    let fixture = Fixture::new();
+    fixture.accept(event(1, None, 2 * day, &["t1"])).await;
+    let receipts = fixture.accept(event(2, None, day, &["t1"])).await;
+    let failed = Happening::FailedForNow(Reason::SinkUnavailable);
+    let waits = Progress::accepted(day).after(failed, day, &RetryPolicy::DEFAULT, 1.0);
+    let record = fixture
+        .journal
+        .record(new_id(&receipts[0]), attempt(day), waits);
+    record.await.unwrap();
+    let fixture = fixture.reopen().await;
+    // The wait of the second is its own, the first one's is the clock's.
+    assert!(fixture.lease(day, 9).await.is_empty());
+    assert_eq!(fixture.journal.tidy(day, 0).await.unwrap(), 1);
+    let leased = fixture.lease(day, 9).await;
+    assert_eq!(leased.len(), 1);
+    assert_eq!(leased[0].event, EventId(Uuid::from_u128(1)));
+    assert_eq!(fixture.journal.tidy(day, 0).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn the_same_delivery_is_known_within_its_time() {
     let journal = Fixture::new();
     let first = journal.accept(event(1, Some("a"), 0, &["t1"])).await;
