@@ -235,29 +235,4 @@ fn is_derived(manifest: &Manifest) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_fixed_name_beside_a_prefix_is_not_taken_for_a_derived_one() {
-        let derived = |prefix: &str, name: &str| {
-            let metadata = json!({"generateName": prefix, "name": name});
-            is_derived(&Manifest(json!({ "metadata": metadata })))
-        };
-        assert!(derived("build-", "build-lfzswg3juacx"));
-        assert!(derived("a-prefix-that-was-cut", "a-prefix-lfzswg3juacx"));
-        for fixed in [
-            "build",
-            "release",
-            "build-LFZSWG3JUACX",
-            "other-lfzswg3juacx",
-        ] {
-            assert!(!derived("build-", fixed), "{fixed}");
-        }
-        assert!(!is_derived(&Manifest(
-            json!({"metadata": {"name": "build-lfzswg3juacx"}})
-        )));
-    }
-}
+mod tests;
