@@ -6,14 +6,17 @@
 
 use libtest_mimic::Failed;
 
+use crate::cluster::API_SERVER;
 use crate::{Program, Test};
 
+mod beside_cluster;
 mod gateway;
 mod kill;
 mod load;
 mod old;
 mod oracle;
 mod points;
+mod proxy;
 mod random;
 mod rough;
 mod trace;
@@ -27,6 +30,14 @@ pub(crate) fn tests() -> Vec<Test> {
             kill::kills_under_load,
         ),
         test(
+            "crash::the_oracle_sees_what_is_lost_doubled_and_extra",
+            oracle::sees,
+        ),
+        test(
+            "crash::dying_right_after_an_answer_loses_and_doubles_nothing",
+            points::after_answers,
+        ),
+        test(
             "crash::being_held_under_load_loses_and_doubles_nothing",
             rough::held_under_load,
         ),
@@ -38,6 +49,19 @@ pub(crate) fn tests() -> Vec<Test> {
             )
         },
     ];
+    tests.extend(
+        [
+            test(
+                "crash::kills_and_outages_of_the_api_server_lose_and_double_nothing",
+                beside_cluster::kills_and_outages,
+            ),
+            test(
+                "crash::an_api_server_behind_a_bad_network_has_each_object_once",
+                beside_cluster::bad_network,
+            ),
+        ]
+        .map(in_cluster),
+    );
     // Other builds have no failpoints.
     if cfg!(debug_assertions) {
         tests.extend([
@@ -53,6 +77,10 @@ pub(crate) fn tests() -> Vec<Test> {
                 "crash::a_clock_that_is_put_forward_and_back_gives_up_and_parks_nothing",
                 rough::wrong_clock,
             ),
+            in_cluster(test(
+                "crash::an_object_that_is_deleted_before_its_record_is_there_once_again",
+                beside_cluster::deleted_before_recorded,
+            )),
         ]);
     }
     tests
@@ -70,6 +98,13 @@ fn test(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
         needs: None,
         reads: None,
         run,
+    }
+}
+
+fn in_cluster(test: Test) -> Test {
+    Test {
+        needs: Some(API_SERVER),
+        ..test
     }
 }
 
