@@ -10,15 +10,18 @@ use crate::cluster::API_SERVER;
 use crate::{Program, Test};
 
 mod beside_cluster;
+mod disk_model;
 mod gateway;
 mod kill;
 mod load;
 mod old;
 mod oracle;
 mod points;
+mod power;
 mod proxy;
 mod random;
 mod rough;
+mod strace;
 mod trace;
 mod world;
 
@@ -46,6 +49,13 @@ pub(crate) fn tests() -> Vec<Test> {
             ..test(
                 "crash::every_202_is_written_after_the_sync_of_its_group",
                 trace::each_202_follows_its_sync,
+            )
+        },
+        Test {
+            needs: Some(STRACE),
+            ..test(
+                "crash::a_power_failure_leaves_everything_that_was_answered_202",
+                power::failures,
             )
         },
     ];

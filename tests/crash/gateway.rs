@@ -139,6 +139,11 @@ impl Gateway {
         Start::at(folder).start()
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it at once, as out-of-memory killers do.
     pub(crate) fn kill(mut self) -> Result<(), Failed> {
         self.child.kill()?;
