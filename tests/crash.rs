@@ -10,6 +10,7 @@ use crate::cluster::API_SERVER;
 use crate::{Program, Test};
 
 mod beside_cluster;
+mod disk;
 mod disk_model;
 mod gateway;
 mod kill;
@@ -24,6 +25,13 @@ mod rough;
 mod strace;
 mod trace;
 mod world;
+
+/// What makes a small disk.
+const MOUNT: Program = Program {
+    name: "mount",
+    how_to_get_it: "apt-get install mount",
+    folder: None,
+};
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
@@ -56,6 +64,27 @@ pub(crate) fn tests() -> Vec<Test> {
             ..test(
                 "crash::a_power_failure_leaves_everything_that_was_answered_202",
                 power::failures,
+            )
+        },
+        Test {
+            needs: Some(MOUNT),
+            ..test(
+                "crash::new_events_are_refused_before_the_disk_is_full",
+                disk::refused_before_it_is_full,
+            )
+        },
+        Test {
+            needs: Some(MOUNT),
+            ..test(
+                "crash::a_disk_that_is_full_to_the_last_byte_loses_nothing",
+                disk::full_to_the_last_byte,
+            )
+        },
+        Test {
+            needs: Some(PRLIMIT),
+            ..test(
+                "crash::a_disk_that_cannot_be_written_loses_nothing",
+                disk::unwritable,
             )
         },
     ];
@@ -99,6 +128,13 @@ pub(crate) fn tests() -> Vec<Test> {
 const STRACE: Program = Program {
     name: "strace",
     how_to_get_it: "apt-get install strace",
+    folder: None,
+};
+
+/// What bounds how large files may become.
+const PRLIMIT: Program = Program {
+    name: "prlimit",
+    how_to_get_it: "apt-get install util-linux",
     folder: None,
 };
 

@@ -78,7 +78,8 @@ impl Gate {
         for triggers in admitted.turned_away {
             accepted.turn_away(&triggers);
         }
-        Ok(accepted.take_receipts(admitted.receipts, listener, at.now_ms))
+        let held = accepted.take_receipts(admitted.receipts, listener, at.now_ms);
+        Ok(self.holds(held))
     }
 
     /// Looks again at an event that waits: of its triggers, those that can be
@@ -108,7 +109,16 @@ impl Gate {
         };
         failpoint::reach(Point::AfterSettle);
         let held = accepted.take_receipts(receipts, listener, at.now_ms);
+        let held = self.holds(held);
         Ok(Some(Settled { accepted, held }))
+    }
+
+    /// What of it is in the hands of this process.
+    fn holds(&self, held: Vec<Held>) -> Vec<Held> {
+        if self.journal.is_shared() {
+            return Vec::new();
+        }
+        held
     }
 
     /// The journal.

@@ -204,7 +204,7 @@ impl Sender {
 }
 
 /// Status and event id of an answer, where there is one.
-fn read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
+pub(crate) fn read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 2048];
     loop {
@@ -224,7 +224,7 @@ fn read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
 }
 
 /// A connection with timeouts.
-fn connect(address: SocketAddr) -> Option<TcpStream> {
+pub(crate) fn connect(address: SocketAddr) -> Option<TcpStream> {
     let stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_nodelay(true).ok()?;
