@@ -124,7 +124,7 @@ fn names_are_synced(calls: &[Call], folder: &Path, first_answer: usize) -> Resul
     ] {
         let makes = |call: &&Call| match call.name.as_str() {
             "mkdir" => call.result == 0 && call.named(0).as_ref() == Some(&path),
-            "rename" => call.named(1).as_ref() == Some(&path),
+            "rename" | "link" | "linkat" => call.named(1).as_ref() == Some(&path),
             "openat" => call.has("O_CREAT") && call.file_opened() == Some(path.clone()),
             _ => false,
         };
