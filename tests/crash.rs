@@ -12,19 +12,19 @@ use crate::{Program, Test};
 mod beside_cluster;
 mod disk;
 mod disk_model;
-mod gateway;
+pub(crate) mod gateway;
 mod kill;
-mod load;
+pub(crate) mod load;
 mod old;
-mod oracle;
+pub(crate) mod oracle;
 mod points;
 mod power;
 mod proxy;
-mod random;
+pub(crate) mod random;
 mod rough;
 mod strace;
 mod trace;
-mod world;
+pub(crate) mod world;
 
 /// What makes a small disk.
 const MOUNT: Program = Program {
@@ -155,7 +155,7 @@ fn in_cluster(test: Test) -> Test {
 }
 
 /// Runs a test and says with which seed it failed.
-fn report(seed: u64, run: impl FnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
+pub(crate) fn report(seed: u64, run: impl FnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
     run().map_err(|error| {
         let message = error.message().unwrap_or_default().to_owned();
         Failed::from(format!("{message} (CRASH_SEED={seed})"))
