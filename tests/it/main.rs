@@ -18,6 +18,7 @@ mod elsewhere;
 mod fixtures;
 mod forge;
 mod http;
+mod journal;
 mod layering;
 mod hosts;
 mod lifecycle;
