@@ -18,8 +18,10 @@ use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
 mod journal;
+mod keeping;
 mod sections;
 
+pub use journal::{JournalPlace, Nats, NatsConfig};
 use sections::span_or_never;
 pub use sections::{
     AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
@@ -55,9 +57,11 @@ pub struct Config {
     pub webhook: WebhookConfig,
     /// The folder that holds what must survive a restart.
     pub data: PathBuf,
-    /// `sqlite:PATH`; the file `journal.db` in the data folder where it is
-    /// empty.
+    /// `sqlite:PATH`, `nats://HOST:PORT` or `tls://HOST:PORT`; the file
+    /// `journal.db` in the data folder where it is empty.
     pub journal: String,
+    /// The streams of a journal on a NATS server.
+    pub nats: NatsConfig,
     /// Where objects go: `dir:PATH`, `stdout` or `kube`. Empty: into the cluster
     /// where triggers come from there, else `dir:out`.
     pub sink: String,
@@ -96,6 +100,7 @@ impl Default for Config {
             webhook: WebhookConfig::default(),
             data: ".tripline".into(),
             journal: String::new(),
+            nats: NatsConfig::default(),
             sink: String::new(),
             default_listener: None,
             retention: Some(7 * DAY),
@@ -234,7 +239,7 @@ impl Config {
                 "must be at least 16MiB, or 0 for no limit",
             );
         }
-        self.journal_path()?;
+        self.journal_place()?;
         if let Sink::Folder(folder) = self.sink()? {
             self.check_sink_folder(&folder)?;
         }
@@ -318,23 +323,6 @@ impl Config {
             waiting_events: limits.waiting_events,
             waiting_bytes: bytes(limits.waiting_bytes),
             refusals_per_second: limits.refusals_per_second,
-        }
-    }
-
-    /// The journal's file.
-    pub fn journal_path(&self) -> Result<PathBuf, ConfigError> {
-        if self.journal.is_empty() {
-            return Ok(self.data.join("journal.db"));
-        }
-        match self.journal.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(path.into()),
-            _ => Err(ConfigError::Invalid {
-                key: "journal",
-                message: format!(
-                    "`{}` is no journal of this version; write sqlite:PATH",
-                    self.journal
-                ),
-            }),
         }
     }
 

@@ -16,7 +16,8 @@ use tokio_util::task::TaskTracker;
 use crate::act::Action;
 use crate::act::cluster::events::Notices;
 use crate::catalog::Catalog;
-use crate::clock::unix_ms;
+use crate::clock::{PutBack, unix_ms};
+use crate::failpoint::{self, Point};
 use crate::intercept::calls::Calls;
 use crate::journal::progress::RetryPolicy;
 use crate::journal::upkeep::Retention;
@@ -73,6 +74,7 @@ pub struct Worker {
     tasks: TaskTracker,
     revisions: revisions::Revisions,
     asking: ask::Asking,
+    clock: PutBack,
 }
 
 /// What a worker is made of.
@@ -122,6 +124,7 @@ impl Worker {
             tasks: TaskTracker::new(),
             revisions: revisions::Revisions::default(),
             asking: ask::Asking::default(),
+            clock: PutBack::watch(),
         };
         (Arc::new(worker), Queue(queued))
     }
@@ -153,6 +156,7 @@ impl Worker {
         let worker = Arc::clone(self);
         self.tasks.spawn(async move {
             let journal = worker.journal();
+            failpoint::reach(Point::HandBack);
             let what = "a delivery that is given back";
             worker
                 .write_down(what, || journal.hand_back(back.clone()))
@@ -181,6 +185,7 @@ impl Worker {
         stop: &CancellationToken,
     ) {
         let mut next_lease = Some(tokio::time::Instant::now());
+        let journal = self.journal();
         loop {
             let due = async {
                 match next_lease {
@@ -193,6 +198,7 @@ impl Worker {
                 Some(queued) = queue.recv() => self.begin(queued, self.slot().await),
                 () = due => next_lease = self.lease_due().await,
                 () = self.wake.notified() => next_lease = self.lease_due().await,
+                Ok(()) = journal.arrived() => next_lease = self.lease_due().await,
             }
         }
         queue.close();
@@ -244,6 +250,9 @@ impl Worker {
 
     /// Leases some of what is due. Gives the time of the next look.
     async fn lease_due(self: &Arc<Self>) -> Option<tokio::time::Instant> {
+        if self.clock.since_last() {
+            self.tidy(&CancellationToken::new()).await;
+        }
         // Whoever took all slots would leave none for what comes in.
         let limit = self.slots.available_permits() / 2 + 1;
         let lease = match self.journal().lease(unix_ms(), limit).await {

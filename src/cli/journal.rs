@@ -5,10 +5,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
-use crate::config::Config;
+use crate::config::{Config, JournalPlace};
 use crate::journal::Counts;
 use crate::journal::sqlite::care::{self, Salvaged};
 use crate::model::verdict::DeliveryState;
@@ -84,7 +84,13 @@ impl Which {
             (Some(data), None) => (config.data, config.journal) = (data.clone(), String::new()),
             (None, None) => {}
         }
-        Ok(config.journal_path()?)
+        match config.journal_place()? {
+            JournalPlace::Sqlite(path) => Ok(path),
+            JournalPlace::Nats(_) => bail!(
+                "the journal {} is kept by a NATS server, whose own tools look after it; name a file with --data or --journal sqlite:PATH",
+                config.journal
+            ),
+        }
     }
 }
 

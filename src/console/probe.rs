@@ -83,7 +83,7 @@ async fn readyz(State(health): State<Arc<Health>>) -> Response {
         "journal": journal,
         "config": config,
         "draining": draining,
-        "guarantee": "an accepted event is synced to this machine's disk",
+        "guarantee": health.journal.guarantee(),
     });
     if let Some(problem) = problem {
         body["problem"] = problem.into();

@@ -30,8 +30,10 @@ pub mod care;
 mod checkpoint;
 mod deferral;
 mod delivery;
+mod erase;
 mod event;
 mod folder;
+mod history;
 mod retention;
 mod room;
 mod schema;
@@ -179,6 +181,10 @@ impl SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
+    fn guarantee(&self) -> &'static str {
+        "an accepted event is synced to this machine's disk"
+    }
+
     fn admit(
         &self,
         event: Option<NewEvent>,
@@ -268,7 +274,10 @@ impl Journal for SqliteJournal {
     }
 
     fn tidy(&self, now_ms: i64, kept: KeptSince) -> Done<'_, usize> {
-        self.write(move |connection| retention::forget(connection, now_ms, kept))
+        self.write(move |connection| {
+            let overdue = delivery::make_due(connection, now_ms)?;
+            Ok(overdue + retention::forget(connection, now_ms, kept)?)
+        })
     }
 
     fn room(&self) -> Room {

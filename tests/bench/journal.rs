@@ -250,6 +250,8 @@ fn event(number: u64, body: bytes::Bytes) -> NewEvent {
         id: EventId(id),
         rerun_id: EventId(Uuid::now_v7()),
         listener,
+        proven: Vec::new(),
+        replay_of: None,
         received_ms: 0,
         accepted_ms: 0,
         key: Some((key, 7 * 24 * 60 * 60 * 1000)),
@@ -268,6 +270,7 @@ fn event(number: u64, body: bytes::Bytes) -> NewEvent {
             findings: Vec::new(),
             resume: None,
             unsealed: None,
+            rendered: None,
         }],
     }
 }

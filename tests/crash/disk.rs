@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 
-use super::gateway::{PATIENCE, connect, marks, prepare, push};
+use super::gateway::PATIENCE;
+use super::load::{connect, read_answer};
+use super::oracle::{Effects, Files};
+use super::world::{Event, prepare};
 
 /// Bytes of the disk that the journal is on.
 const DISK: u64 = 48 * 1024 * 1024;
@@ -111,7 +114,15 @@ impl Gateway {
     /// Status of the answer to a push.
     fn push(&self, mark: &str) -> Result<u16, Failed> {
         let mut stream = connect(self.ingress).ok_or("no connection")?;
-        let (status, _) = push(&mut stream, mark).ok_or("no answer")?;
+        let event = Event {
+            mark: mark.to_owned(),
+            is_for_one: true,
+            flag: false,
+            padding: 0,
+        };
+        let request = event.request("default").ok_or("no request")?;
+        stream.write_all(request.as_bytes())?;
+        let (status, _) = read_answer(&mut stream).ok_or("no answer")?;
         Ok(status)
     }
 
@@ -175,7 +186,8 @@ fn check(folder: &Path, accepted: &[String]) -> Result<(), Failed> {
     let wanted: BTreeSet<&String> = accepted.iter().collect();
     let began = Instant::now();
     loop {
-        let made = marks(folder)?;
+        let made = Files::of(folder, "default").made()?;
+        let made: Vec<String> = made.into_iter().map(|made| made.mark).collect();
         let found: BTreeSet<&String> = made.iter().collect();
         if made.len() > found.len() {
             return Err("an event has become two objects".into());
@@ -198,7 +210,7 @@ fn check(folder: &Path, accepted: &[String]) -> Result<(), Failed> {
 /// performed and written down with what is left.
 pub(crate) fn refused_before_it_is_full() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    prepare(folder.path())?;
+    prepare(folder.path(), "default")?;
     let Some(disk) = Disk::mount(folder.path().join("disk"))? else {
         println!("this process may not mount a disk");
         return Ok(());
@@ -221,7 +233,7 @@ pub(crate) fn refused_before_it_is_full() -> Result<(), Failed> {
 /// be written down.
 pub(crate) fn full_to_the_last_byte() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    prepare(folder.path())?;
+    prepare(folder.path(), "default")?;
     let Some(disk) = Disk::mount(folder.path().join("disk"))? else {
         println!("this process may not mount a disk");
         return Ok(());
@@ -241,7 +253,7 @@ pub(crate) fn full_to_the_last_byte() -> Result<(), Failed> {
 /// A disk that takes no writes: here because files may not grow any more.
 pub(crate) fn unwritable() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    prepare(folder.path())?;
+    prepare(folder.path(), "default")?;
     let gateway = Gateway::start(folder.path(), &folder.path().join("data"), &[])?;
     let mut accepted = gateway.push_until(202, "before")?;
     check(folder.path(), &accepted)?;

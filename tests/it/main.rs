@@ -9,6 +9,7 @@
 )]
 
 mod as_tekton;
+mod care;
 mod cli;
 mod conformance;
 mod deferred;
@@ -18,9 +19,9 @@ mod elsewhere;
 mod fixtures;
 mod forge;
 mod http;
-mod journal;
 mod layering;
 mod hosts;
+mod journal;
 mod lifecycle;
 mod migrate;
 mod outbound;
@@ -30,6 +31,10 @@ mod shipped;
 mod support;
 mod tls;
 mod trouble;
+
+/// What every journal promises.
+#[path = "../contract/promises.rs"]
+mod contract;
 
 /// The code that compares recorded cases.
 #[path = "../../examples/conformance"]

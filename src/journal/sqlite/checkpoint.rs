@@ -13,6 +13,7 @@ use std::thread::{JoinHandle, Thread};
 
 use rusqlite::Connection;
 
+use crate::failpoint::{self, Point};
 use crate::journal::JournalError;
 
 use super::cannot_open;
@@ -106,6 +107,7 @@ impl Checkpoints {
                     if stopped.load(Ordering::Acquire) {
                         return;
                     }
+                    failpoint::reach(Point::Checkpoint);
                     let log = noted.log();
                     // What cannot be moved now is moved another time.
                     if let Ok(pages) = move_log(&connection) {
@@ -172,6 +174,7 @@ impl LogWatch {
             (self.told_at, self.tried_at) = (0, 0);
         }
         if self.is_nearly_moved(pages) {
+            failpoint::reach(Point::Checkpoint);
             self.tried_at = pages;
             // With nothing left to move, the next commit begins it anew.
             let _ = move_log(connection);

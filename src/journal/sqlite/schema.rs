@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use crate::failpoint::{self, Point};
 use crate::journal::JournalError;
 
 use super::cannot_open;
@@ -39,6 +40,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), Journa
              PRAGMA wal_autocheckpoint = 0;
              PRAGMA journal_size_limit = 67108864;
              PRAGMA busy_timeout = 5000;
+             PRAGMA secure_delete = ON;
              PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -8192;
              PRAGMA foreign_keys = ON;",
@@ -53,9 +55,11 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), Journa
         let format = index + 1;
         connection
             .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {step} PRAGMA user_version = {format}; COMMIT;"
+                "BEGIN IMMEDIATE; {step} PRAGMA user_version = {format};"
             ))
             .map_err(fail)?;
+        failpoint::reach(Point::Migration);
+        connection.execute_batch("COMMIT").map_err(fail)?;
     }
     if found > 0 {
         let_shrink(connection);

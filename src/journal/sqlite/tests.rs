@@ -18,6 +18,8 @@ use crate::model::verdict::{DeliveryState, Reason};
 
 mod asking;
 mod upkeep;
+mod erasing;
+mod history;
 mod waiting;
 
 struct Fixture {
@@ -85,6 +87,7 @@ fn delivery(trigger: &str) -> NewDelivery {
         findings: Vec::new(),
         resume: None,
         unsealed: None,
+        rendered: None,
     }
 }
 
@@ -92,10 +95,12 @@ fn event(number: u128, key: Option<&str>, at_ms: i64, triggers: &[&str]) -> NewE
     NewEvent {
         id: EventId(Uuid::from_u128(number)),
         rerun_id: EventId(Uuid::from_u128(number + 1_000)),
+        replay_of: None,
+        proven: Vec::new(),
         listener: listener(),
         received_ms: at_ms,
         accepted_ms: at_ms,
-        key: key.map(|id| (DeliveryKey::new(&listener(), "github", "", id), 60_000)),
+        key: key.map(|id| (DeliveryKey::new(&listener(), "somebody", "", id), 60_000)),
         request: Recorded {
             method: "POST".into(),
             url: "/".into(),
@@ -142,6 +147,28 @@ async fn an_accepted_delivery_outlives_the_process_that_took_it() {
     assert_eq!(triggers, ["t1", "t2"]);
     assert_eq!(leased[0].extensions["x"], json!([1]));
     assert_eq!(leased[0].rendered, None);
+}
+
+#[tokio::test]
+async fn what_a_clock_wrote_that_was_put_back_is_due_at_once() {
+    let day = 24 * 60 * 60 * 1_000;
+    let fixture = Fixture::new();
+    fixture.accept(event(1, None, 2 * day, &["t1"])).await;
+    let receipts = fixture.accept(event(2, None, day, &["t1"])).await;
+    let failed = Happening::FailedForNow(Reason::SinkUnavailable);
+    let waits = Progress::accepted(day).after(failed, day, &RetryPolicy::DEFAULT, 1.0);
+    let record = fixture
+        .journal
+        .record(new_id(&receipts[0]), attempt(day), waits);
+    record.await.unwrap();
+    let fixture = fixture.reopen().await;
+    // The wait of the second is its own, the first one's is the clock's.
+    assert!(fixture.lease(day, 9).await.is_empty());
+    assert_eq!(fixture.journal.tidy(day, ended(0)).await.unwrap(), 1);
+    let leased = fixture.lease(day, 9).await;
+    assert_eq!(leased.len(), 1);
+    assert_eq!(leased[0].event, EventId(Uuid::from_u128(1)));
+    assert_eq!(fixture.journal.tidy(day, ended(0)).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::failpoint::{self, Point};
 use crate::journal::JournalError;
 
 use super::checkpoint::LogWatch;
@@ -137,6 +138,7 @@ fn commit(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) -> Option<bool
     };
     let before = connection.total_changes();
     if transact(connection, batch).is_ok() {
+        failpoint::reach(Point::AfterTransaction);
         committed(before);
         for job in batch.drain(..) {
             job.answer();
@@ -183,6 +185,7 @@ fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), A
         .iter_mut()
         .all(|job| job.run(connection) == Outcome::Fine);
     let result = if fine {
+        failpoint::reach(Point::InTransaction);
         connection.execute_batch("COMMIT").map_err(Aborted::from)
     } else {
         Err(Aborted::ByJob)

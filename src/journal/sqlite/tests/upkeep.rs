@@ -30,12 +30,6 @@ impl Fixture {
         self.journal.write(step).await.unwrap()
     }
 
-    async fn end(&self, id: DeliveryId, step: Step, at_ms: i64) {
-        let progress = Progress::accepted(0).after(step, at_ms, &RetryPolicy::DEFAULT, 1.0);
-        let recorded = self.journal.record(id, attempt(at_ms), progress);
-        recorded.await.unwrap();
-    }
-
     async fn states(&self) -> Vec<(DeliveryState, u64)> {
         self.journal.counts().await.unwrap().deliveries
     }
