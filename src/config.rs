@@ -14,11 +14,11 @@ use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::ingress::limits::Limits;
-use crate::journal::upkeep::{Bounds, Retention};
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
 mod journal;
+mod keeping;
 mod retry;
 mod sections;
 
@@ -329,24 +329,6 @@ impl Config {
             waiting_events: limits.waiting_events,
             waiting_bytes: bytes(limits.waiting_bytes),
             refusals_per_second: limits.refusals_per_second,
-        }
-    }
-
-    /// How large the journal may become.
-    pub fn journal_bounds(&self) -> Bounds {
-        let size = self.limits.journal_size.as_u64();
-        Bounds {
-            size: (size > 0).then_some(size),
-            free: self.limits.journal_free.as_u64(),
-        }
-    }
-
-    /// How long what is over is kept.
-    pub fn retention(&self) -> Retention {
-        Retention {
-            ended: self.retention,
-            dead: self.dead_retention,
-            given_up: self.given_up_retention,
         }
     }
 

@@ -66,28 +66,8 @@ pub(crate) fn tests() -> Vec<Test> {
                 power::failures,
             )
         },
-        Test {
-            needs: Some(MOUNT),
-            ..test(
-                "crash::new_events_are_refused_before_the_disk_is_full",
-                disk::refused_before_it_is_full,
-            )
-        },
-        Test {
-            needs: Some(MOUNT),
-            ..test(
-                "crash::a_disk_that_is_full_to_the_last_byte_loses_nothing",
-                disk::full_to_the_last_byte,
-            )
-        },
-        Test {
-            needs: Some(PRLIMIT),
-            ..test(
-                "crash::a_disk_that_cannot_be_written_loses_nothing",
-                disk::unwritable,
-            )
-        },
     ];
+    tests.extend(disk_tests());
     tests.extend(
         [
             test(
@@ -123,6 +103,32 @@ pub(crate) fn tests() -> Vec<Test> {
         ]);
     }
     tests
+}
+
+fn disk_tests() -> Vec<Test> {
+    vec![
+        Test {
+            needs: Some(MOUNT),
+            ..test(
+                "crash::new_events_are_refused_before_the_disk_is_full",
+                disk::refused_before_it_is_full,
+            )
+        },
+        Test {
+            needs: Some(MOUNT),
+            ..test(
+                "crash::a_disk_that_is_full_to_the_last_byte_loses_nothing",
+                disk::full_to_the_last_byte,
+            )
+        },
+        Test {
+            needs: Some(PRLIMIT),
+            ..test(
+                "crash::a_disk_that_cannot_be_written_loses_nothing",
+                disk::unwritable,
+            )
+        },
+    ]
 }
 
 const STRACE: Program = Program {
