@@ -23,6 +23,7 @@ use crate::console::{Admin, Health};
 use crate::ingress::server::Server;
 use crate::ingress::tls::{Certificate, Look};
 use crate::ingress::{self, Budget, Ingress, router};
+use crate::journal::history::History;
 use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, Quota, Quotas};
@@ -82,6 +83,7 @@ struct Shared {
     catalog: Arc<Catalog>,
     secrets: Arc<SecretStore>,
     journal: Arc<dyn Journal>,
+    history: Arc<dyn History>,
     gate: Arc<Gate>,
     health: Arc<Health>,
 }
@@ -142,7 +144,7 @@ impl App {
         }
         let admitting = TaskTracker::new();
         let ingress = shared.ingress(&config, &worker, &admitting);
-        let (admin, health) = (shared.admin(), Arc::clone(&shared.health));
+        let (admin, health) = (shared.admin(&worker), Arc::clone(&shared.health));
         let routes = router(Arc::clone(&ingress));
         let servers = Servers::bind(&config, routes, admin, health, &shared.metrics).await?;
         let addresses = servers.addresses()?;
@@ -235,7 +237,9 @@ impl Shared {
     ) -> anyhow::Result<(Self, mpsc::Receiver<SecretName>)> {
         let path = config.journal_path()?;
         let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
-        let journal: Arc<dyn Journal> = Arc::new(opened?);
+        let opened = Arc::new(opened?);
+        let history: Arc<dyn History> = Arc::clone(&opened) as _;
+        let journal: Arc<dyn Journal> = opened;
         let limits = config.ingress_limits();
         let quotas = Quotas {
             verified: Quota {
@@ -259,12 +263,16 @@ impl Shared {
             secrets,
             metrics,
             journal,
+            history,
         };
         Ok((shared, demands))
     }
 
-    fn admin(&self) -> Admin {
+    fn admin(&self, worker: &Arc<Worker>) -> Admin {
         Admin {
+            worker: Arc::clone(worker),
+            history: Arc::clone(&self.history),
+            metrics: Arc::clone(&self.metrics),
             catalog: Arc::clone(&self.catalog),
             journal: Arc::clone(&self.journal),
         }
@@ -313,6 +321,7 @@ impl Shared {
         let caller = Caller::new(http, config.outbound.github_hosts.clone());
         Ok(Worker::new(worker::Parts {
             gate: Arc::clone(&self.gate),
+            history: Arc::clone(&self.history),
             catalog: Arc::clone(&self.catalog),
             secrets: Arc::clone(&self.secrets) as _,
             action,

@@ -12,6 +12,7 @@ mod gate;
 mod judge;
 mod pass;
 mod perform;
+mod replay;
 mod walk;
 
 pub use accepted::{Accepted, Earlier, Held};
@@ -22,4 +23,5 @@ pub use judge::{Circumstances, Judgement, judge};
 pub use perform::{
     Arrived, Failure, Performed, Prepared, Work, Workshop, arrive, perform, prepare,
 };
+pub use replay::Replay;
 pub use walk::Halted;

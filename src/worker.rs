@@ -18,6 +18,7 @@ use crate::act::cluster::events::Notices;
 use crate::catalog::Catalog;
 use crate::clock::unix_ms;
 use crate::intercept::calls::Calls;
+use crate::journal::history::History;
 use crate::journal::progress::RetryPolicy;
 use crate::journal::{Done, Journal, JournalError};
 use crate::model::secret::Secrets;
@@ -30,6 +31,7 @@ mod attempt;
 mod caller;
 mod deferred;
 pub mod lifecycle;
+pub mod replay;
 mod revisions;
 
 pub use caller::Caller;
@@ -67,6 +69,8 @@ pub struct Worker {
     parts: Parts,
     queue: mpsc::Sender<Queued>,
     wake: Notify,
+    /// Somebody wants what waits to be judged.
+    look: Notify,
     slots: Arc<Semaphore>,
     leased: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -78,6 +82,8 @@ pub struct Worker {
 pub struct Parts {
     /// The accept lane, whose journal it works on.
     pub gate: Arc<Gate>,
+    /// What that journal remembers.
+    pub history: Arc<dyn History>,
     /// What is in force.
     pub catalog: Arc<Catalog>,
     /// The secrets that are known.
@@ -116,6 +122,7 @@ impl Worker {
             parts,
             queue,
             wake: Notify::new(),
+            look: Notify::new(),
             slots: Arc::new(Semaphore::new(SLOTS)),
             leased: Arc::new(Semaphore::new(LEASED_UNITS as usize)),
             tasks: TaskTracker::new(),
@@ -205,6 +212,7 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = changed.changed() => self.look_at_deferred(Look::Judge, stop).await,
+                () = self.look.notified() => self.look_at_deferred(Look::Judge, stop).await,
                 () = self.asking.is_wanted() => self.look_at_deferred(Look::New, stop).await,
                 _ = look_again.tick() => {
                     self.look_at_deferred(Look::OnlyAge, stop).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::catalog::Listener;
-use crate::journal::{Journal, JournalError, Quotas, Settlement};
+use crate::journal::{Journal, JournalError, NewEvent, Quotas, Receipt, Settlement};
 use crate::model::ids::TriggerId;
 
 use super::accepted::{Accepted, Held};
@@ -76,6 +76,14 @@ impl Gate {
             accepted.turn_away(&triggers);
         }
         Ok(accepted.take_receipts(admitted.receipts, listener, at.now_ms))
+    }
+
+    /// Makes an event durable that replays another one.
+    pub async fn admit_replay(&self, event: NewEvent) -> Result<Vec<Receipt>, JournalError> {
+        let admitted = self
+            .journal
+            .admit(Some(event), Vec::new(), false, self.quotas);
+        Ok(admitted.await?.receipts)
     }
 
     /// Looks again at an event that waits: of its triggers, those that can be

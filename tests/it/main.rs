@@ -8,6 +8,7 @@
     reason = "a test may panic, print and look at the clock"
 )]
 
+mod api;
 mod as_tekton;
 mod cli;
 mod conformance;
@@ -24,6 +25,7 @@ mod lifecycle;
 mod migrate;
 mod outbound;
 mod reload;
+mod replay;
 mod secrecy;
 mod shipped;
 mod support;
