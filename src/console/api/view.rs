@@ -16,7 +16,7 @@ use crate::model::manifest::Manifest;
 const HASH_DIGITS: usize = 16;
 
 /// Bytes of recorded things that one answer shows.
-const SHOWN_BYTES: usize = 8 * 1024 * 1024;
+const SHOWN_BYTES: usize = 4 * 1024 * 1024;
 
 /// What an answer has still room for.
 pub(super) struct Room(usize);
@@ -160,14 +160,11 @@ pub(super) fn request(record: &RequestRecord, with_body: bool, room: &mut Room) 
 
 /// Text where it is text, else base64.
 fn body(view: &mut Map<String, Value>, bytes: &[u8], room: &mut Room) {
-    if !room.takes(bytes.len()) {
-        view.insert("bodyOmitted".into(), "the answer would be too large".into());
-        return;
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => view.insert("body".into(), text.into()),
-        Err(_) => view.insert("bodyBase64".into(), BASE64.encode(bytes).into()),
+    let (name, text) = match std::str::from_utf8(bytes) {
+        Ok(text) => ("body", text.to_owned()),
+        Err(_) => ("bodyBase64", BASE64.encode(bytes)),
     };
+    view.insert(name.into(), room.show(text.into()));
 }
 
 fn headers(headers: &Headers) -> Value {
