@@ -25,7 +25,6 @@ use crate::ingress::tls::{Certificate, Look};
 use crate::ingress::{self, Budget, Ingress, router};
 use crate::journal::history::History;
 use crate::journal::progress::RetryPolicy;
-use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, Quota, Quotas};
 use crate::outbound::Http;
 use crate::pipeline::Gate;
@@ -38,6 +37,7 @@ mod claim;
 mod client;
 mod cluster;
 mod duty;
+mod journals;
 mod ports;
 mod reload;
 mod servers;
@@ -235,11 +235,7 @@ impl Shared {
         config: &Config,
         secrets_by_name: bool,
     ) -> anyhow::Result<(Self, mpsc::Receiver<SecretName>)> {
-        let path = config.journal_path()?;
-        let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
-        let opened = Arc::new(opened?);
-        let history: Arc<dyn History> = Arc::clone(&opened) as _;
-        let journal: Arc<dyn Journal> = opened;
+        let (journal, history) = journals::open(config).await?;
         let limits = config.ingress_limits();
         let quotas = Quotas {
             verified: Quota {
@@ -329,7 +325,7 @@ impl Shared {
             metrics: Arc::clone(&self.metrics),
             policy: RetryPolicy::DEFAULT,
             deferred_for: config.limits.deferred_time,
-            retention: config.retention,
+            retention: config.retention(),
             lifecycle,
             notices,
         }))

@@ -16,10 +16,12 @@ use tokio_util::task::TaskTracker;
 use crate::act::Action;
 use crate::act::cluster::events::Notices;
 use crate::catalog::Catalog;
-use crate::clock::unix_ms;
+use crate::clock::{PutBack, unix_ms};
+use crate::failpoint::{self, Point};
 use crate::intercept::calls::Calls;
 use crate::journal::history::History;
 use crate::journal::progress::RetryPolicy;
+use crate::journal::upkeep::Retention;
 use crate::journal::{Done, Journal, JournalError};
 use crate::model::secret::Secrets;
 use crate::pipeline::{Gate, Held};
@@ -33,6 +35,7 @@ mod deferred;
 pub mod lifecycle;
 pub mod replay;
 mod revisions;
+mod upkeep;
 
 pub use caller::Caller;
 use deferred::Look;
@@ -51,8 +54,7 @@ const LEASED_UNITS: u32 = 64 * 1024;
 /// Bytes that one unit stands for.
 const UNIT: usize = 1024;
 
-/// How often it is looked whether something has waited, or is kept, for too
-/// long.
+/// How often it is looked whether something has waited for too long.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long to leave the journal alone after it failed.
@@ -76,6 +78,7 @@ pub struct Worker {
     tasks: TaskTracker,
     revisions: revisions::Revisions,
     asking: ask::Asking,
+    clock: PutBack,
 }
 
 /// What a worker is made of.
@@ -98,8 +101,8 @@ pub struct Parts {
     pub policy: RetryPolicy,
     /// How long an event may wait until somebody can decide on it.
     pub deferred_for: Duration,
-    /// How long a delivery is kept that ended well or was cancelled.
-    pub retention: Duration,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Tells those whom listeners name what becomes of events.
     pub lifecycle: Lifecycle,
     /// Who publishes what becomes of deliveries, in a cluster.
@@ -128,6 +131,7 @@ impl Worker {
             tasks: TaskTracker::new(),
             revisions: revisions::Revisions::default(),
             asking: ask::Asking::default(),
+            clock: PutBack::watch(),
         };
         (Arc::new(worker), Queue(queued))
     }
@@ -159,6 +163,7 @@ impl Worker {
         let worker = Arc::clone(self);
         self.tasks.spawn(async move {
             let journal = worker.journal();
+            failpoint::reach(Point::HandBack);
             let what = "a delivery that is given back";
             worker
                 .write_down(what, || journal.hand_back(back.clone()))
@@ -171,7 +176,11 @@ impl Worker {
     /// wait for that may drop the future: what is left is on disk.
     pub async fn run(self: &Arc<Self>, queue: Queue, stop: CancellationToken) {
         // Side by side: whatever the one waits for must not hold up the other.
-        tokio::join!(self.perform(queue.0, &stop), self.look_after(&stop));
+        tokio::join!(
+            self.perform(queue.0, &stop),
+            self.look_after(&stop),
+            self.keep_up(&stop)
+        );
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -183,6 +192,7 @@ impl Worker {
         stop: &CancellationToken,
     ) {
         let mut next_lease = Some(tokio::time::Instant::now());
+        let journal = self.journal();
         loop {
             let due = async {
                 match next_lease {
@@ -195,6 +205,7 @@ impl Worker {
                 Some(queued) = queue.recv() => self.begin(queued, self.slot().await),
                 () = due => next_lease = self.lease_due().await,
                 () = self.wake.notified() => next_lease = self.lease_due().await,
+                Ok(()) = journal.arrived() => next_lease = self.lease_due().await,
             }
         }
         queue.close();
@@ -216,7 +227,6 @@ impl Worker {
                 () = self.asking.is_wanted() => self.look_at_deferred(Look::New, stop).await,
                 _ = look_again.tick() => {
                     self.look_at_deferred(Look::OnlyAge, stop).await;
-                    self.tidy(stop).await;
                 }
             }
         }
@@ -248,6 +258,9 @@ impl Worker {
 
     /// Leases some of what is due. Gives the time of the next look.
     async fn lease_due(self: &Arc<Self>) -> Option<tokio::time::Instant> {
+        if self.clock.since_last() {
+            self.tidy(&CancellationToken::new()).await;
+        }
         // Whoever took all slots would leave none for what comes in.
         let limit = self.slots.available_permits() / 2 + 1;
         let lease = match self.journal().lease(unix_ms(), limit).await {
@@ -298,20 +311,6 @@ impl Worker {
                 return;
             }
             tokio::time::sleep(AFTER_FAILURE).await;
-        }
-    }
-
-    /// Forgets what is old, a little at once.
-    async fn tidy(&self, stop: &CancellationToken) {
-        let kept_ms = i64::try_from(self.parts.retention.as_millis()).unwrap_or(i64::MAX);
-        while !stop.is_cancelled() {
-            let now_ms = unix_ms();
-            let forgotten = self.journal().tidy(now_ms, now_ms.saturating_sub(kept_ms));
-            match forgotten.await {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) => return self.report("what is no longer kept", &error),
-            }
         }
     }
 

@@ -106,10 +106,15 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         | JournalError::Folder { .. }
         | JournalError::Damaged { .. }
         | JournalError::TooNew { .. }
+        | JournalError::Remote(_)
+        | JournalError::Lost
+        | JournalError::OtherSeal
+        | JournalError::Refused(_)
         | JournalError::Closed
         | JournalError::Write(_)
         | JournalError::Over(_)
         | JournalError::Cursor
+        | JournalError::NoHistory
         | JournalError::LogInUse
         | JournalError::Record { .. } => Reason::JournalUnavailable,
     }

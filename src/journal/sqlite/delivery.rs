@@ -150,6 +150,22 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<i64>, JournalEr
     Ok(due)
 }
 
+/// How far a time may lie ahead, in milliseconds, before the clock that wrote
+/// it counts as put back.
+const AHEAD_MS: i64 = 60_000;
+
+/// Makes due what was written by a clock that has been put back since: it would
+/// wait until that time comes again. How much it was.
+pub(super) fn make_due(connection: &Connection, now_ms: i64) -> Result<usize, JournalError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE deliveries SET due_ms = ?1, updated_ms = ?1
+             WHERE state IN ('pending', 'retrying') AND due_ms > ?1 AND updated_ms > ?2",
+        )?
+        .execute(params![now_ms, now_ms.saturating_add(AHEAD_MS)])?;
+    Ok(changed)
+}
+
 /// Takes what is due, oldest first.
 pub(super) fn lease(
     connection: &Connection,
@@ -320,8 +336,21 @@ pub(super) fn state_and_reason(
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<Counts, JournalError> {
-    let mut statement =
-        connection.prepare_cached("SELECT state, count(*) FROM deliveries GROUP BY state")?;
+    // From indexes alone: the rows themselves are large, and may be many.
+    let mut statement = connection.prepare_cached(
+        "SELECT state, count(*) FROM deliveries INDEXED BY deliveries_ended
+             WHERE state IN ('done', 'cancelled') GROUP BY state
+         UNION ALL
+         SELECT 'dead', count(*) FROM deliveries INDEXED BY deliveries_dead
+             WHERE state = 'dead' HAVING count(*) > 0
+         UNION ALL
+         SELECT 'running', count(*) FROM deliveries INDEXED BY deliveries_running
+             WHERE state = 'running' HAVING count(*) > 0
+         UNION ALL
+         SELECT state, count(*) FROM deliveries INDEXED BY deliveries_due
+             WHERE state IN ('pending', 'retrying') GROUP BY state
+         ORDER BY 1",
+    )?;
     let rows = statement.query_map([], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
     })?;

@@ -15,6 +15,13 @@ ALTER TABLE deliveries ADD COLUMN replayed_by BLOB;
 
 CREATE INDEX events_by_time ON events (received_ms);
 CREATE INDEX deliveries_dead ON deliveries (updated_ms) WHERE state = 'dead';
+CREATE INDEX deferrals_given_up ON deferrals (given_up_ms)
+    WHERE given_up_ms IS NOT NULL;
+
+-- Has the state, so that deliveries are counted without reading them.
+DROP INDEX deliveries_ended;
+CREATE INDEX deliveries_ended ON deliveries (updated_ms, state)
+    WHERE state IN ('done', 'cancelled');
 CREATE INDEX events_by_sender_id ON events (sender_id) WHERE sender_id IS NOT NULL;
 CREATE INDEX events_by_replay_of ON events (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX events_with_payload ON events (received_ms) WHERE erased_ms IS NULL;
