@@ -253,7 +253,7 @@ impl Shared {
             false => (SecretStore::new(), mpsc::channel(1).1),
         };
         let shared = Self {
-            gate: Arc::new(Gate::new(Arc::clone(&journal), quotas)),
+            gate: Arc::new(Gate::new(Arc::clone(&journal), quotas).remembering(config.windows())),
             health: Health::new(Arc::clone(&journal), Arc::clone(&metrics)),
             catalog: Arc::new(Catalog::new(config.limits.deleted_after)),
             secrets,

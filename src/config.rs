@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::ingress::limits::Limits;
 use crate::journal::upkeep::{Bounds, Retention};
 use crate::outbound::{Client, Guard, Proxy};
+use crate::pipeline::Windows;
 use crate::telemetry;
 
 mod journal;
@@ -24,8 +25,8 @@ mod sections;
 pub use journal::{JournalPlace, Nats, NatsConfig};
 use sections::span_or_never;
 pub use sections::{
-    AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
-    ProbeConfig, SecretUrl, TlsConfig, WebhookConfig,
+    AdminConfig, DedupeConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig,
+    OutboundConfig, ProbeConfig, SecretUrl, TlsConfig, WebhookConfig,
 };
 
 /// Where settings are read from when nobody names a file.
@@ -77,6 +78,12 @@ pub struct Config {
     /// How long an event is kept that has waited for too long.
     #[serde(deserialize_with = "span_or_never")]
     pub given_up_retention: Option<Duration>,
+    /// How long the payload of an event is kept that is not under way; as long
+    /// as the event where there is none.
+    #[serde(deserialize_with = "span_or_never")]
+    pub payload_retention: Option<Duration>,
+    /// How long deliveries are known when they come again.
+    pub dedupe: DedupeConfig,
     /// The cluster.
     pub kube: KubeConfig,
     /// Whom the gateway itself calls.
@@ -106,6 +113,8 @@ impl Default for Config {
             retention: Some(7 * DAY),
             dead_retention: None,
             given_up_retention: Some(30 * DAY),
+            payload_retention: None,
+            dedupe: DedupeConfig::default(),
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),
@@ -332,6 +341,14 @@ impl Config {
         Bounds {
             size: (size > 0).then_some(size),
             free: self.limits.journal_free.as_u64(),
+        }
+    }
+
+    /// How long deliveries are known when they come again.
+    pub fn windows(&self) -> Windows {
+        Windows {
+            id: self.dedupe.window,
+            hash: self.dedupe.hash_window,
         }
     }
 

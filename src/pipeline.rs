@@ -18,7 +18,7 @@ mod walk;
 pub use accepted::{Accepted, Earlier, Held};
 pub use answer::{Answer, answer};
 pub use consult::consult;
-pub use gate::{Acceptance, Gate, Settled};
+pub use gate::{Acceptance, Gate, Settled, Windows};
 pub use judge::{Circumstances, Judgement, judge};
 pub use perform::{
     Arrived, Failure, Performed, Prepared, Work, Workshop, arrive, perform, prepare,

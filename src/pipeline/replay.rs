@@ -9,7 +9,7 @@ use crate::model::ids::EventId;
 use crate::render::{self, Origin, RenderError};
 
 use super::accepted::Accepted;
-use super::gate::Acceptance;
+use super::gate::{Acceptance, Windows};
 
 /// The event that replays another one.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,8 @@ impl Replay {
     pub fn judged(&self, accepted: &mut Accepted, listener: &Listener) -> Vec<NewEvent> {
         accepted.event = self.id;
         accepted.identity = None;
-        let mut events = accepted.new_events(listener, Acceptance::new(self.now_ms));
+        let mut events =
+            accepted.new_events(listener, Acceptance::new(self.now_ms), Windows::DEFAULT);
         for event in &mut events {
             event.replay_of = Some(self.of);
             event.rerun_id = self.id;

@@ -206,12 +206,6 @@ async fn what_nobody_could_decide_on_is_listed_and_can_be_judged_again() {
     .await;
     let pushed = gateway.push("/default/hook", "1", BODY).await.json();
     let event = pushed["eventID"].as_str().unwrap();
-    let waits = gateway.ask("/api/v1/waiting").await.json();
-    let row = &waits["items"][0];
-    assert_eq!(
-        (&row["event"], &row["triggers"]),
-        (&event.into(), &json!(["default/hook#late"]))
-    );
     // Any change lets it be looked at, and it has waited long enough.
     gateway.write("other.yaml", "");
     gateway.write(
@@ -223,7 +217,9 @@ async fn what_nobody_could_decide_on_is_listed_and_can_be_judged_again() {
             answer["givenUp"]["items"] != json!([])
         })
         .await;
-    assert_eq!(given_up["givenUp"]["items"][0]["event"], event);
+    let row = &given_up["givenUp"]["items"][0];
+    let late = json!(["default/hook#late"]);
+    assert_eq!((&row["event"], &row["triggers"]), (&event.into(), &late));
     // Mended, it is judged again and fires.
     let template = r#"
 apiVersion: triggers.tekton.dev/v1beta1
