@@ -9,16 +9,16 @@ use libtest_mimic::Failed;
 use crate::{Program, Test};
 
 mod disk;
-mod gateway;
+pub(crate) mod gateway;
 mod kill;
-mod load;
+pub(crate) mod load;
 mod old;
-mod oracle;
+pub(crate) mod oracle;
 mod points;
-mod random;
+pub(crate) mod random;
 mod rough;
 mod trace;
-mod world;
+pub(crate) mod world;
 
 /// What makes a small disk.
 const MOUNT: Program = Program {
@@ -110,7 +110,7 @@ fn test(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
 }
 
 /// Runs a test and says with which seed it failed.
-fn report(seed: u64, run: impl FnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
+pub(crate) fn report(seed: u64, run: impl FnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
     run().map_err(|error| {
         let message = error.message().unwrap_or_default().to_owned();
         Failed::from(format!("{message} (CRASH_SEED={seed})"))
