@@ -358,6 +358,7 @@ impl Config {
             ended: self.retention,
             dead: self.dead_retention,
             given_up: self.given_up_retention,
+            payload: self.payload_retention,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, PUSH, PUSH_SECRET, Response, exchange, push_gateway};
+use crate::support::{Gateway, PUSH, PUSH_SECRET, Response, exchange, push_gateway, try_start};
 
 const BODY: &str = r#"{"after":"abc"}"#;
 
@@ -282,4 +282,31 @@ async fn what_is_under_way_is_erased_by_force_alone() {
     // The sender's redelivery makes nothing of it.
     let again = gateway.push("/default/hook", "1", body).await.json();
     assert_eq!(again["duplicate"], true);
+}
+
+#[tokio::test]
+async fn payloads_are_kept_for_as_long_as_is_set_and_events_for_longer() {
+    let gateway = push_gateway().await;
+    let pushed = gateway.push("/default/hook", "1", BODY).await.json();
+    gateway
+        .ask_until("/api/v1/deliveries?state=done", |answer| {
+            answer["items"] != json!([])
+        })
+        .await;
+    let Gateway { folder, app } = gateway;
+    assert!(app.drain(true).await);
+    let set = |config: &mut tripline::config::Config| {
+        config.payload_retention = Some(std::time::Duration::ZERO);
+    };
+    let app = try_start(folder.path(), set).await.unwrap();
+    let gateway = Gateway { folder, app };
+    let path = format!("/api/v1/events/{}", pushed["eventID"].as_str().unwrap());
+    let shown = gateway
+        .ask_until(&path, |answer| {
+            answer["requests"][0]["erasedAt"].is_string()
+        })
+        .await;
+    let request = &shown["requests"][0];
+    assert_eq!(request["bodyBytes"], 0);
+    assert_eq!(request["deliveries"][0]["state"], "done");
 }
