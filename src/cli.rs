@@ -16,6 +16,7 @@ use crate::model::manifest::Manifest;
 
 mod check;
 mod evaluate;
+mod events;
 mod gateway;
 mod journal;
 mod migrate;
@@ -58,6 +59,9 @@ enum Verb {
     Send(send::SendArgs),
     /// Check, export, copy or salvage the embedded journal
     Journal(journal::JournalArgs),
+    /// Show what a running gateway remembers, perform events once more, erase
+    /// them
+    Events(events::EventsArgs),
     /// Print the CustomResourceDefinitions for a cluster without Tekton's own
     Crds,
     /// Print a completion script for a shell
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
         Verb::Migrate(args) => migrate::migrate(args),
         Verb::Send(args) => send::send(args),
         Verb::Journal(args) => journal::journal(args),
+        Verb::Events(args) => events::events(args),
         Verb::Crds => crds(),
         Verb::Completions { shell } => {
             let mut command = Cli::command();

@@ -1,6 +1,7 @@
 //! What is kept in the journal, and how much of it.
 
 use crate::journal::upkeep::{Bounds, Retention};
+use crate::pipeline::Windows;
 
 use super::Config;
 
@@ -14,12 +15,21 @@ impl Config {
         }
     }
 
+    /// How long deliveries are known when they come again.
+    pub fn windows(&self) -> Windows {
+        Windows {
+            id: self.dedupe.window,
+            hash: self.dedupe.hash_window,
+        }
+    }
+
     /// How long what is over is kept.
     pub fn retention(&self) -> Retention {
         Retention {
             ended: self.retention,
             dead: self.dead_retention,
             given_up: self.given_up_retention,
+            payload: self.payload_retention,
         }
     }
 }
