@@ -122,7 +122,7 @@ impl App {
             claim::check(&config, client, &shared.metrics).await?;
         }
         let notices = in_cluster.map(|client| shared.publish(client, &rest, &stop.rest));
-        let (worker, queue) = shared.worker(&config, action, notices, (&rest, &stop.rest))?;
+        let worker = shared.worker(&config, action, notices, (&rest, &stop.rest))?;
         let has_ports = in_cluster.is_some() && config.kube.listener_ports() > 0;
         let (opening, opened) = watch::channel(!has_ports);
         match in_cluster.cloned() {
@@ -167,7 +167,7 @@ impl App {
         }
         let serving = spawn(serve(servers.ingress, ports, stop.ingress.clone()));
         let token = stop.worker.clone();
-        let working = spawn(async move { worker.run(queue, token).await });
+        let working = spawn(async move { worker.run(token).await });
         Ok(Self {
             ingress: addresses[0],
             admin: addresses[1],
@@ -306,7 +306,7 @@ impl Shared {
         action: Arc<dyn Action>,
         notices: Option<Notices>,
         (tasks, stop): (&TaskTracker, &CancellationToken),
-    ) -> anyhow::Result<(Arc<Worker>, worker::Queue)> {
+    ) -> anyhow::Result<Arc<Worker>> {
         let http: Arc<dyn Http> = Arc::new(config.client()?);
         let metrics = Arc::clone(&self.metrics);
         let lifecycle = Lifecycle::start(Arc::clone(&http), metrics, tasks, stop);
@@ -319,6 +319,7 @@ impl Shared {
             calls: Arc::new(caller),
             metrics: Arc::clone(&self.metrics),
             policy: RetryPolicy::DEFAULT,
+            flow: config.flow.flow(),
             deferred_for: config.limits.deferred_time,
             retention: config.retention,
             lifecycle,

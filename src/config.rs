@@ -17,8 +17,10 @@ use crate::ingress::limits::Limits;
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
+mod flow;
 mod sections;
 
+pub use flow::{FlowConfig, FlowLimits};
 use sections::span;
 pub use sections::{
     AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
@@ -69,6 +71,8 @@ pub struct Config {
     pub outbound: OutboundConfig,
     /// The bounds.
     pub limits: LimitsConfig,
+    /// How much is performed at once, and how often.
+    pub flow: FlowConfig,
     /// How it stops.
     pub drain: DrainConfig,
     /// Lines.
@@ -92,6 +96,7 @@ impl Default for Config {
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),
+            flow: FlowConfig::default(),
             drain: DrainConfig::default(),
             log: LogConfig::default(),
         }
@@ -189,6 +194,7 @@ impl Config {
         if self.limits.connections == 0 {
             return invalid("limits.connections", "must be at least 1");
         }
+        self.flow.check()?;
         for (key, tls) in [
             ("ingress.tls", &self.ingress.tls),
             ("webhook.tls", &self.webhook.tls),

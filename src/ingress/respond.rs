@@ -91,6 +91,9 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::RetriesExhausted
         | Reason::RecordUnreadable
         | Reason::TriggerMissing
+        | Reason::ConcurrencyLimited
+        | Reason::RateLimited
+        | Reason::AwaitsSlot
         | Reason::TriggerDeleted
         | Reason::DeferredExpired => StatusCode::ACCEPTED,
     }

@@ -21,8 +21,8 @@ use crate::model::ids::{DeliveryId, EventId};
 use super::progress::Progress;
 use super::seal::Seal;
 use super::{
-    Admitted, Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Lease,
-    NewDeferral, NewEvent, Quotas, Receipt, Rendered, Settlement,
+    Admitted, Attempt, Counts, Deferral, DeliveryView, Done, HandBack, Journal, JournalError,
+    Lease, NewDeferral, NewEvent, Quotas, Receipt, Rendered, Request, Settlement,
 };
 
 mod checkpoint;
@@ -30,6 +30,7 @@ mod deferral;
 mod delivery;
 mod event;
 mod folder;
+mod lanes;
 mod retention;
 mod schema;
 mod writer;
@@ -195,17 +196,13 @@ impl Journal for SqliteJournal {
         self.write(move |connection| delivery::record(connection, id, &attempt, &progress))
     }
 
-    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Lease> {
+    fn lease(&self, request: Request) -> Done<'_, Lease> {
         let seal = Arc::clone(&self.seal);
-        self.write(move |connection| delivery::lease(connection, &seal, now_ms, limit))
+        self.write(move |connection| delivery::lease(connection, &seal, &request))
     }
 
-    fn next_due(&self) -> Done<'_, Option<i64>> {
-        self.write(delivery::next_due)
-    }
-
-    fn hand_back(&self, ids: Vec<DeliveryId>) -> Done<'_, ()> {
-        self.write(move |connection| delivery::hand_back(connection, &ids))
+    fn hand_back(&self, back: Vec<HandBack>) -> Done<'_, ()> {
+        self.write(move |connection| delivery::hand_back(connection, &back))
     }
 
     fn next_deferred(&self, after: i64) -> Done<'_, Option<Deferral>> {

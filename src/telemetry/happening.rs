@@ -11,7 +11,7 @@ use super::metrics::{Ended, Judged, Metrics, Outcome, Status};
 
 mod around;
 
-pub use around::{CertificateChanged, ClusterFailed, LifecycleLost, PortFailed};
+pub use around::{CertificateChanged, ClusterFailed, DeliveryHeldBack, LifecycleLost, PortFailed};
 
 /// Something that whoever runs the gateway may want to know.
 pub trait Happening {

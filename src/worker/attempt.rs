@@ -215,7 +215,7 @@ impl Worker {
         })
         .await;
         if progress.state == DeliveryState::Retrying {
-            self.wake.notify_one();
+            self.lanes.turns.wake();
         }
     }
 }

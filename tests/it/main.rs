@@ -16,6 +16,7 @@ mod docs;
 mod duplicates;
 mod elsewhere;
 mod fixtures;
+mod flow;
 mod forge;
 mod http;
 mod layering;

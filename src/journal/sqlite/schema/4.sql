@@ -10,3 +10,13 @@ ALTER TABLE events ADD COLUMN erased_ms INTEGER;
 
 CREATE INDEX events_by_time ON events (received_ms);
 CREATE INDEX deliveries_dead ON deliveries (updated_ms) WHERE state = 'dead';
+
+-- Whose a delivery is: namespace and name of the listener and the trigger, a line
+-- each. What waits is found by that, so that what may not begin now is passed
+-- over in one step, however much it is.
+ALTER TABLE deliveries ADD COLUMN lane TEXT NOT NULL DEFAULT '';
+UPDATE deliveries SET lane =
+    (SELECT listener_namespace || char(10) || listener_name || char(10) FROM events
+     WHERE events.id = event) || trigger_id;
+CREATE INDEX deliveries_waiting ON deliveries (lane, due_ms)
+    WHERE state IN ('pending', 'retrying');

@@ -1,0 +1,243 @@
+//! Takes work out of the journal as far as it may begin, and gives back what
+//! may not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::unix_ms;
+use crate::journal::{Cursor, HandBack, Leased, Request};
+use crate::model::ids::{DeliveryId, ListenerId, TriggerId};
+use crate::model::verdict::Reason;
+use crate::pipeline::Held;
+use crate::telemetry::happening::{DeliveryHeldBack, Happening};
+
+use super::flow::{Hold, Lane};
+use super::turns::{Asked, Turn};
+use super::{AFTER_FAILURE, Kept, Worker};
+
+/// Deliveries of one lease.
+const LEASED: usize = 64;
+
+/// A delivery that somebody in this process has.
+pub(super) enum Task {
+    /// Handed over by the accept lane.
+    Held(Held, Arc<dyn Kept>),
+    /// Leased from the journal.
+    Leased(Box<Leased>),
+}
+
+impl Task {
+    fn id(&self) -> DeliveryId {
+        match self {
+            Self::Held(held, _) => held.id,
+            Self::Leased(leased) => leased.id,
+        }
+    }
+
+    fn of(&self) -> (&ListenerId, &TriggerId) {
+        match self {
+            Self::Held(held, _) => (held.trigger.listener(), held.trigger.id()),
+            Self::Leased(leased) => (&leased.listener, &leased.trigger),
+        }
+    }
+
+    /// Whether it was never in the journal's hands, and the memory that nobody
+    /// else counts.
+    fn weight(&self) -> (bool, usize) {
+        match self {
+            Self::Held(..) => (true, 0),
+            Self::Leased(leased) => (false, leased.request.body.len()),
+        }
+    }
+}
+
+/// A round over everything in the journal that is due.
+#[derive(Default)]
+pub(super) struct Round {
+    after: Option<Cursor>,
+    since: u64,
+    left: Vec<(ListenerId, TriggerId)>,
+    next_due_ms: Option<i64>,
+}
+
+impl Worker {
+    /// Performs what is due, until `stop`.
+    pub(super) async fn perform(self: &Arc<Self>, stop: &CancellationToken) {
+        let mut changed = self.parts.catalog.changed();
+        let mut round = Round::default();
+        let mut next_lease = Some(Instant::now());
+        loop {
+            let due = async {
+                match next_lease {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = due => {}
+                () = self.lanes.turns.is_woken() => {}
+                // Limits may have changed.
+                _ = changed.changed() => self.lanes.turns.flow().forget_survey(),
+            }
+            next_lease = self.lease_due(&mut round).await;
+        }
+    }
+
+    /// Leases some of what is due. Gives the time of the next look.
+    async fn lease_due(self: &Arc<Self>, round: &mut Round) -> Option<Instant> {
+        let turns = &self.lanes.turns;
+        let bytes = turns.flow().bytes_left();
+        if bytes == 0 {
+            // Whoever gives memory back is asked to tell.
+            let left = std::mem::take(&mut round.left);
+            self.end_round(round, left);
+            return None;
+        }
+        if round.after.is_none() {
+            round.since = turns.flow().survey_begins();
+        }
+        let request = Request {
+            now_ms: unix_ms(),
+            limit: LEASED,
+            bytes,
+            room: Arc::clone(&self.lanes) as _,
+            after: round.after.clone(),
+        };
+        let lease = match self.journal().lease(request).await {
+            Ok(lease) => lease,
+            Err(error) => {
+                self.report("what is due", &error);
+                return Some(Instant::now() + AFTER_FAILURE);
+            }
+        };
+        for buried in &lease.buried {
+            self.emit_buried(buried);
+        }
+        let mut back = Vec::new();
+        for leased in lease.leased {
+            back.extend(self.give_turn(Task::Leased(Box::new(leased))));
+        }
+        self.give_back(back);
+        round.left.extend(lease.left);
+        round.next_due_ms = earlier(round.next_due_ms, lease.next_due_ms);
+        round.after = lease.resume;
+        if round.after.is_some() {
+            return Some(Instant::now());
+        }
+        let left = std::mem::take(&mut round.left);
+        let again = self.end_round(round, left);
+        let due = round.next_due_ms.take().map(|due_ms| {
+            let wait = u64::try_from(due_ms.saturating_sub(unix_ms())).unwrap_or_default();
+            Instant::now() + Duration::from_millis(wait)
+        });
+        let now = turns.now();
+        let token = turns.flow().next_token(now);
+        let token = token.map(|at| Instant::now() + at.saturating_sub(now));
+        let again = again.then(Instant::now);
+        [due, token, again].into_iter().flatten().min()
+    }
+
+    /// Notes what a round has left. Whether some of that may begin by now.
+    fn end_round(&self, round: &mut Round, left: Vec<(ListenerId, TriggerId)>) -> bool {
+        round.after = None;
+        let left: Vec<Lane> = left
+            .iter()
+            .map(|(listener, trigger)| self.lanes.of(listener, trigger))
+            .collect();
+        let turns = &self.lanes.turns;
+        let now = turns.now();
+        turns.flow().survey_ends(round.since, left, now)
+    }
+
+    /// Begins a delivery now or when its turn comes. Where there is no turn for
+    /// it, it is to go back.
+    pub(super) fn give_turn(self: &Arc<Self>, task: Task) -> Option<(Lane, HandBack)> {
+        let (listener, trigger) = task.of();
+        let lane = self.lanes.of(listener, trigger);
+        let (is_new, bytes) = task.weight();
+        let worker = Arc::clone(self);
+        match self.lanes.turns.ask(&lane, is_new, bytes) {
+            Asked::Now(turn) => {
+                self.tasks
+                    .spawn(async move { worker.begin(task, turn).await });
+                None
+            }
+            Asked::Later(turn) => {
+                self.tasks.spawn(async move {
+                    tokio::select! {
+                        biased;
+                        // Nobody ends the giving of turns before this has one.
+                        Ok(turn) = turn => worker.begin(task, turn).await,
+                        () = worker.hurry.cancelled() => {
+                            worker.put_back(vec![(lane, hand_back(&task, None))]).await;
+                        }
+                    }
+                });
+                None
+            }
+            Asked::Back(hold) => Some((lane, hand_back(&task, Some((hold, self))))),
+        }
+    }
+
+    /// A delivery for which there is no memory goes back.
+    pub(super) fn turn_away(&self, task: &Task) -> (Lane, HandBack) {
+        let (listener, trigger) = task.of();
+        let lane = self.lanes.of(listener, trigger);
+        self.lanes.turns.flow().goes_back(&lane);
+        (lane, hand_back(task, None))
+    }
+
+    async fn begin(&self, task: Task, turn: Turn) {
+        match task {
+            Task::Held(held, _kept) => self.attempt_held(held).await,
+            Task::Leased(leased) => self.attempt_leased(*leased).await,
+        }
+        drop(turn);
+    }
+
+    /// Gives deliveries back to the journal, and does not wait for it.
+    pub(super) fn give_back(self: &Arc<Self>, back: Vec<(Lane, HandBack)>) {
+        if back.is_empty() {
+            return;
+        }
+        let worker = Arc::clone(self);
+        self.tasks.spawn(async move { worker.put_back(back).await });
+    }
+
+    async fn put_back(&self, back: Vec<(Lane, HandBack)>) {
+        let (lanes, back): (Vec<Lane>, Vec<HandBack>) = back.into_iter().unzip();
+        for back in &back {
+            let reason = back.reason;
+            DeliveryHeldBack { reason }.emit(&self.parts.metrics);
+        }
+        let journal = self.journal();
+        self.write_down("a delivery that is given back", || {
+            journal.hand_back(back.clone())
+        })
+        .await;
+        let turns = &self.lanes.turns;
+        lanes.iter().for_each(|lane| turns.flow().is_back(lane));
+        turns.wake();
+    }
+}
+
+/// A delivery that goes back, and why.
+fn hand_back(task: &Task, hold: Option<(Hold, &Worker)>) -> HandBack {
+    let until = hold.and_then(|(hold, worker)| {
+        let wait = hold.until?.saturating_sub(worker.lanes.turns.now());
+        Some(unix_ms().saturating_add(i64::try_from(wait.as_millis()).ok()?))
+    });
+    HandBack {
+        id: task.id(),
+        reason: hold.map_or(Reason::AwaitsSlot, |(hold, _)| hold.reason),
+        not_before_ms: until,
+    }
+}
+
+fn earlier(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    one.into_iter().chain(other).min()
+}
