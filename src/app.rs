@@ -51,6 +51,10 @@ use servers::Servers;
 /// been asked.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// How long before the end of the grace period what has not begun is given
+/// back, at most.
+const GIVING_BACK: Duration = Duration::from_secs(2);
+
 /// How long the journal may take to close.
 const CLOSING: Duration = Duration::from_secs(3);
 
@@ -68,6 +72,8 @@ pub struct App {
     pub sink: String,
     config: Config,
     shared: Shared,
+    door: Arc<Ingress>,
+    worker: Arc<Worker>,
     stop: Stop,
     serving: JoinHandle<()>,
     working: JoinHandle<()>,
@@ -149,7 +155,7 @@ impl App {
         let webhook = servers.webhook_address()?;
         let ports = client.filter(|_| has_ports).map(|client| ListenerPorts {
             client,
-            ingress,
+            ingress: Arc::clone(&ingress),
             catalog: Arc::clone(&shared.catalog),
             metrics: Arc::clone(&shared.metrics),
             connections: servers.connections,
@@ -166,8 +172,8 @@ impl App {
             rest.spawn(server.run(stop.rest.clone()));
         }
         let serving = spawn(serve(servers.ingress, ports, stop.ingress.clone()));
-        let token = stop.worker.clone();
-        let working = spawn(async move { worker.run(token).await });
+        let (token, running) = (stop.worker.clone(), Arc::clone(&worker));
+        let working = spawn(async move { running.run(token).await });
         Ok(Self {
             ingress: addresses[0],
             admin: addresses[1],
@@ -176,6 +182,8 @@ impl App {
             sink,
             config,
             shared,
+            door: ingress,
+            worker,
             stop,
             serving,
             working,
@@ -198,11 +206,13 @@ impl App {
     }
 
     /// Stops: not ready, then no more connections, then no more work, all
-    /// within the grace period. `hurry` skips the time in which a load
-    /// balancer would notice. False where something had to be broken off; it
-    /// is performed after the next start.
+    /// within the grace period; towards its end what has not begun goes back to
+    /// the journal. `hurry` skips the time in which a load balancer would
+    /// notice. False where something had to be broken off; it is performed after
+    /// the next start.
     pub async fn drain(self, hurry: bool) -> bool {
         self.shared.health.draining();
+        self.door.leave();
         if !hurry {
             tokio::time::sleep(self.config.drain.delay).await;
         }
@@ -215,6 +225,18 @@ impl App {
             self.admitting.wait().await;
             self.stop.worker.cancel();
             let _ = self.working.await;
+        };
+        let worker = &self.worker;
+        let give_back = async {
+            tokio::time::sleep(grace.saturating_sub(GIVING_BACK.min(grace / 4))).await;
+            worker.hurry();
+            std::future::pending().await
+        };
+        let finish = async {
+            tokio::select! {
+                () = finish => {}
+                () = give_back => {}
+            }
         };
         let finished = tokio::time::timeout(grace, finish).await;
         self.stop.worker.cancel();

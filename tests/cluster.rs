@@ -17,6 +17,7 @@ macro_rules! ensure {
 mod api_server;
 mod examples;
 mod gateway;
+mod pairs;
 mod roll_back;
 mod scenarios;
 mod services;
@@ -25,7 +26,10 @@ mod webhook;
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
-    let own = scenarios::ALL.iter().chain(&services::ALL);
+    let own = scenarios::ALL
+        .iter()
+        .chain(&services::ALL)
+        .chain(&pairs::ALL);
     let own = own.chain(&roll_back::ALL).map(|scenario| (scenario, None));
     let recorded = Data {
         name: "recorded cases of Tekton Triggers",

@@ -2,6 +2,7 @@
 
 use crate::{Program, Test};
 
+mod drain;
 mod gateway;
 mod kill;
 mod trace;
@@ -9,6 +10,24 @@ mod trace;
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
     vec![
+        Test {
+            name: "crash::sigterm_finishes_what_was_accepted",
+            needs: None,
+            reads: None,
+            run: drain::finishes_what_it_has,
+        },
+        Test {
+            name: "crash::sigterm_ends_within_the_grace_period_and_loses_nothing",
+            needs: None,
+            reads: None,
+            run: drain::gives_back_what_it_cannot_finish,
+        },
+        Test {
+            name: "crash::the_gap_of_one_gateway_is_that_of_its_restart",
+            needs: None,
+            reads: None,
+            run: drain::the_gap_of_one_gateway,
+        },
         Test {
             name: "crash::every_202_ends_in_exactly_one_file_through_ten_kills",
             needs: None,
