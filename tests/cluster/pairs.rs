@@ -158,7 +158,7 @@ struct Load {
 /// or on new ones. Every fifth is sent twice, the second time on a connection
 /// of its own, so that it comes to the other gateway.
 fn send(load: &Load, sender: usize, address: SocketAddr) -> Result<(), Failed> {
-    let (mut kept, keeps) = (None, sender % 2 == 0);
+    let (mut kept, keeps) = (None, sender.is_multiple_of(2));
     for number in 0.. {
         if load.stop.load(Ordering::Acquire) {
             break;
