@@ -17,11 +17,12 @@ use crate::act::cluster::events::{self, Notices};
 use crate::act::folder::Folder;
 use crate::act::stdout::Stdout;
 use crate::catalog::{Catalog, Loader};
-use crate::config::{Config, Sink};
+use crate::config::{Config, JournalPlace, Nats, Sink};
 use crate::console::{Admin, Health};
 use crate::ingress::server::Server;
 use crate::ingress::tls::{Certificate, Look};
 use crate::ingress::{self, Budget, Ingress, router};
+use crate::journal::jetstream::JetStreamJournal;
 use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, Quota, Quotas};
@@ -201,9 +202,7 @@ impl Shared {
         config: &Config,
         secrets_by_name: bool,
     ) -> anyhow::Result<(Self, mpsc::Receiver<SecretName>)> {
-        let path = config.journal_path()?;
-        let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
-        let journal: Arc<dyn Journal> = Arc::new(opened?);
+        let journal = open_journal(config).await?;
         let limits = config.ingress_limits();
         let quotas = Quotas {
             verified: Quota {
@@ -289,7 +288,7 @@ impl Shared {
             policy: RetryPolicy::DEFAULT,
             flow: config.flow.flow(),
             deferred_for: config.limits.deferred_time,
-            retention: config.retention,
+            retention: config.retention(),
             lifecycle,
             notices,
         }))
@@ -332,6 +331,25 @@ impl Shared {
             secrets: Arc::clone(&self.secrets),
             health: Arc::clone(&self.health),
             metrics: Arc::clone(&self.metrics),
+        }
+    }
+}
+
+async fn open_journal(config: &Config) -> anyhow::Result<Arc<dyn Journal>> {
+    match config.journal_place()? {
+        JournalPlace::Sqlite(path) => {
+            let bounds = config.journal_bounds();
+            let open = move || SqliteJournal::open_within(&path, bounds);
+            let opened = tokio::task::spawn_blocking(open);
+            Ok(Arc::new(opened.await??))
+        }
+        JournalPlace::Nats(nats) => {
+            let Nats {
+                access,
+                settings,
+                seal,
+            } = &*nats;
+            Ok(JetStreamJournal::open(access, settings, seal).await?)
         }
     }
 }

@@ -14,14 +14,17 @@ use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::ingress::limits::Limits;
+use crate::journal::upkeep::{Bounds, Retention};
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
 mod flow;
+mod journal;
 mod sections;
 
 pub use flow::{FlowConfig, FlowLimits};
-use sections::span;
+pub use journal::{JournalPlace, Nats, NatsConfig};
+use sections::span_or_never;
 pub use sections::{
     AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
     ProbeConfig, SecretUrl, TlsConfig, WebhookConfig,
@@ -35,6 +38,8 @@ const DEFAULT_SINK: &str = "out";
 
 /// Triggers that are read when nobody names any.
 const DEFAULT_TRIGGERS: [&str; 3] = ["bindings", "templates", "deploy/quickstart"];
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,17 +59,26 @@ pub struct Config {
     pub webhook: WebhookConfig,
     /// The folder that holds what must survive a restart.
     pub data: PathBuf,
-    /// `sqlite:PATH`; the file `journal.db` in the data folder where it is
-    /// empty.
+    /// `sqlite:PATH`, `nats://HOST:PORT` or `tls://HOST:PORT`; the file
+    /// `journal.db` in the data folder where it is empty.
     pub journal: String,
+    /// The streams of a journal on a NATS server.
+    pub nats: NatsConfig,
     /// Where objects go: `dir:PATH`, `stdout` or `kube`. Empty: into the cluster
     /// where triggers come from there, else `dir:out`.
     pub sink: String,
     /// `namespace/name` of the listener under `/`.
     pub default_listener: Option<String>,
-    /// How long a delivery is kept that ended well or was cancelled.
-    #[serde(deserialize_with = "span")]
-    pub retention: Duration,
+    /// How long a delivery is kept that ended well or was cancelled; for good
+    /// where there is none.
+    #[serde(deserialize_with = "span_or_never")]
+    pub retention: Option<Duration>,
+    /// How long a delivery is kept that was given up.
+    #[serde(deserialize_with = "span_or_never")]
+    pub dead_retention: Option<Duration>,
+    /// How long an event is kept that has waited for too long.
+    #[serde(deserialize_with = "span_or_never")]
+    pub given_up_retention: Option<Duration>,
     /// The cluster.
     pub kube: KubeConfig,
     /// Whom the gateway itself calls.
@@ -90,9 +104,12 @@ impl Default for Config {
             webhook: WebhookConfig::default(),
             data: ".tripline".into(),
             journal: String::new(),
+            nats: NatsConfig::default(),
             sink: String::new(),
             default_listener: None,
-            retention: Duration::from_secs(7 * 24 * 60 * 60),
+            retention: Some(7 * DAY),
+            dead_retention: None,
+            given_up_retention: Some(30 * DAY),
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),
@@ -220,7 +237,15 @@ impl Config {
         {
             self.check_ports()?;
         }
-        self.journal_path()?;
+        // Less would be full before anything has ended.
+        let size = self.limits.journal_size;
+        if size > ByteSize(0) && size < ByteSize::mib(16) {
+            return invalid(
+                "limits.journalSize",
+                "must be at least 16MiB, or 0 for no limit",
+            );
+        }
+        self.journal_place()?;
         if let Sink::Folder(folder) = self.sink()? {
             self.check_sink_folder(&folder)?;
         }
@@ -307,20 +332,21 @@ impl Config {
         }
     }
 
-    /// The journal's file.
-    pub fn journal_path(&self) -> Result<PathBuf, ConfigError> {
-        if self.journal.is_empty() {
-            return Ok(self.data.join("journal.db"));
+    /// How large the journal may become.
+    pub fn journal_bounds(&self) -> Bounds {
+        let size = self.limits.journal_size.as_u64();
+        Bounds {
+            size: (size > 0).then_some(size),
+            free: self.limits.journal_free.as_u64(),
         }
-        match self.journal.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(path.into()),
-            _ => Err(ConfigError::Invalid {
-                key: "journal",
-                message: format!(
-                    "`{}` is no journal of this version; write sqlite:PATH",
-                    self.journal
-                ),
-            }),
+    }
+
+    /// How long what is over is kept.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            ended: self.retention,
+            dead: self.dead_retention,
+            given_up: self.given_up_retention,
         }
     }
 

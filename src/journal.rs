@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::model::event::{BodyRule, RawEvent};
+use crate::model::event::{BodyRule, Proven, RawEvent};
 use crate::model::finding::Finding;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, DeliveryKey, EventId, ListenerId, Revision, TriggerId};
@@ -21,14 +21,18 @@ use crate::model::manifest::Manifest;
 use crate::model::params::Params;
 use crate::model::verdict::{DeliveryState, Reason};
 
+pub mod jetstream;
+pub mod history;
 mod leasing;
 pub mod progress;
 mod seal;
 pub mod sqlite;
+pub mod upkeep;
 mod waiting;
 
-pub use leasing::{Buried, Cursor, HandBack, Lease, Request, Room, Rooms, Unlimited};
+pub use leasing::{Buried, Cursor, HandBack, Lease, Portion, Portions, Request, Unlimited};
 use progress::Progress;
+use upkeep::{KeptSince, Refusal, Room};
 pub use waiting::{Deferral, Known, NewDeferral, Quota, Quotas, Settlement};
 
 /// The future that a journal's methods return.
@@ -36,6 +40,20 @@ pub type Done<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Se
 
 /// A durable record of deliveries.
 pub trait Journal: Send + Sync {
+    /// Whether whoever comes first leases what was admitted, here or in another
+    /// gateway. Otherwise the caller of [`Journal::admit`] holds it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// What it survives, in a sentence.
+    fn guarantee(&self) -> &'static str;
+
+    /// Resolves when there is something to lease that nobody has asked for.
+    fn arrived(&self) -> Done<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
     /// Records a request: the deliveries that it causes, and what of it has to
     /// wait, where `quotas` have room for that. Where not all of it has and the
     /// sender `may_retry`, what has to wait is not recorded at all. When this
@@ -88,10 +106,16 @@ pub trait Journal: Send + Sync {
     /// How many deliveries stand in each state, and how many events wait.
     fn counts(&self) -> Done<'_, Counts>;
 
-    /// Forgets keys whose time is over at `now_ms`, and deliveries that ended
-    /// well or were cancelled before `ended_before_ms`. A little at once: how
-    /// much it was, 0 where nothing is left to forget.
-    fn tidy(&self, now_ms: i64, ended_before_ms: i64) -> Done<'_, usize>;
+    /// Forgets keys whose time is over at `now_ms`, and what was over before it
+    /// had to be to be kept; and makes due what was written by a clock that has
+    /// been put back to `now_ms` since. A little at once: how much it was, 0
+    /// where nothing is left to do.
+    fn tidy(&self, now_ms: i64, kept: KeptSince) -> Done<'_, usize>;
+
+    /// How large it is and whether it takes new events, as far as it knows.
+    fn room(&self) -> Room {
+        Room::default()
+    }
 
     /// Whether it can be written now.
     fn check(&self) -> Done<'_, ()>;
@@ -108,8 +132,12 @@ pub struct NewEvent {
     /// The id for deliveries that are performed again: those stand for an
     /// event of their own.
     pub rerun_id: EventId,
+    /// The event that it replays.
+    pub replay_of: Option<EventId>,
     /// The listener that it came to.
     pub listener: ListenerId,
+    /// Which secrets have proved who sent it.
+    pub proven: Vec<Proven>,
     /// When it came, in milliseconds of Unix time.
     pub received_ms: i64,
     /// When it was found to be wanted: later where it had to wait.
@@ -170,6 +198,8 @@ pub struct NewDelivery {
     /// them. They are sealed before they are written, and forgotten once
     /// nobody has to be asked any more.
     pub unsealed: Option<Headers>,
+    /// What it makes, where that is known already: it is committed at once.
+    pub rendered: Option<Arc<Rendered>>,
 }
 
 /// What became of one delivery that was to be recorded, in the order given.
@@ -294,9 +324,7 @@ pub enum JournalError {
         message: String,
     },
     /// The file is no journal, or a damaged one.
-    #[error(
-        "the journal {path} is damaged or no journal: {source}; move it away to start with an empty one"
-    )]
+    #[error("the journal {path} is damaged or no journal: {source}; {}", upkeep::salvage_hint(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -318,12 +346,37 @@ pub enum JournalError {
     /// More is waiting to be written than may wait.
     #[error("the journal cannot keep up")]
     Busy,
+    /// The NATS server could not be asked, or refused.
+    #[error("the NATS server of the journal: {0}")]
+    Remote(String),
+    /// Somebody else performs the delivery by now.
+    #[error("another gateway has taken the delivery over")]
+    Lost,
+    /// What was sealed cannot be opened.
+    #[error(
+        "it was sealed by a gateway with another key; give all gateways of one journal the same seal key"
+    )]
+    OtherSeal,
+    /// No new events are taken, so that what was accepted is safe.
+    #[error("{0}")]
+    Refused(Refusal),
     /// The journal is closed.
     #[error("the journal is closed")]
     Closed,
     /// The write failed; nothing of it is on disk.
     #[error("the journal could not be written: {0}")]
     Write(#[from] rusqlite::Error),
+    /// The delivery was cancelled while somebody worked on it.
+    #[error("delivery {0} was cancelled meanwhile")]
+    Over(DeliveryId),
+    /// Whoever pages through a list has made the cursor up.
+    #[error("the cursor is none that a page has given")]
+    Cursor,
+    /// The log could not be emptied, because somebody reads it.
+    #[error(
+        "the payload is erased, but the journal's log still has it because something reads the journal; erase it again to empty the log"
+    )]
+    LogInUse,
     /// A record cannot be read back.
     #[error("record {id} of the journal cannot be read: {message}")]
     Record {

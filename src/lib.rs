@@ -25,6 +25,7 @@ pub mod shipped;
 pub mod console;
 pub mod telemetry;
 pub mod clock;
+pub mod failpoint;
 pub mod config;
 pub mod app;
 pub mod cli;

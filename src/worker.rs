@@ -15,9 +15,10 @@ use tokio_util::task::TaskTracker;
 use crate::act::Action;
 use crate::act::cluster::events::Notices;
 use crate::catalog::Catalog;
-use crate::clock::unix_ms;
+use crate::clock::PutBack;
 use crate::intercept::calls::Calls;
 use crate::journal::progress::RetryPolicy;
+use crate::journal::upkeep::Retention;
 use crate::journal::{Done, Journal, JournalError};
 use crate::model::secret::Secrets;
 use crate::pipeline::{Gate, Held};
@@ -34,6 +35,7 @@ mod leasing;
 pub mod lifecycle;
 mod revisions;
 mod turns;
+mod upkeep;
 
 pub use caller::Caller;
 use deferred::Look;
@@ -51,8 +53,7 @@ const QUEUE: usize = 1024;
 /// handed over are within the ingress' own budget.
 const LEASED_BYTES: usize = 64 * 1024 * 1024;
 
-/// How often it is looked whether something has waited, or is kept, for too
-/// long.
+/// How often it is looked whether something has waited for too long.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long to leave the journal alone after it failed.
@@ -73,6 +74,7 @@ pub struct Worker {
     hurry: CancellationToken,
     revisions: revisions::Revisions,
     asking: ask::Asking,
+    clock: PutBack,
 }
 
 /// What a worker is made of.
@@ -95,8 +97,8 @@ pub struct Parts {
     pub flow: Flow,
     /// How long an event may wait until somebody can decide on it.
     pub deferred_for: Duration,
-    /// How long a delivery is kept that ended well or was cancelled.
-    pub retention: Duration,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Tells those whom listeners name what becomes of events.
     pub lifecycle: Lifecycle,
     /// Who publishes what becomes of deliveries, in a cluster.
@@ -125,6 +127,7 @@ impl Worker {
             parts,
             tasks: TaskTracker::new(),
             hurry: CancellationToken::new(),
+            clock: PutBack::watch(),
             revisions: revisions::Revisions::default(),
         })
     }
@@ -156,7 +159,15 @@ impl Worker {
     /// may drop the future: what is left is on disk.
     pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
         // Side by side: whatever the one waits for must not hold up the other.
-        tokio::join!(self.perform(&stop), self.look_after(&stop));
+        tokio::join!(
+            self.perform(&stop),
+            self.look_after(&stop),
+            self.keep_up(&stop)
+        );
+        // Others need not wait until this one has come to it.
+        if self.journal().is_shared() {
+            self.hurry();
+        }
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -178,7 +189,6 @@ impl Worker {
                 () = self.asking.is_wanted() => self.look_at_deferred(Look::New, stop).await,
                 _ = look_again.tick() => {
                     self.look_at_deferred(Look::OnlyAge, stop).await;
-                    self.tidy(stop).await;
                 }
             }
         }
@@ -193,20 +203,6 @@ impl Worker {
                 return;
             }
             tokio::time::sleep(AFTER_FAILURE).await;
-        }
-    }
-
-    /// Forgets what is old, a little at once.
-    async fn tidy(&self, stop: &CancellationToken) {
-        let kept_ms = i64::try_from(self.parts.retention.as_millis()).unwrap_or(i64::MAX);
-        while !stop.is_cancelled() {
-            let now_ms = unix_ms();
-            let forgotten = self.journal().tidy(now_ms, now_ms.saturating_sub(kept_ms));
-            match forgotten.await {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) => return self.report("what is no longer kept", &error),
-            }
         }
     }
 

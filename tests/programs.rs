@@ -19,6 +19,11 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
 mod cluster;
 mod crash;
+mod nats;
+
+/// What every journal promises.
+#[path = "contract/promises.rs"]
+mod contract;
 
 /// A program that a test needs.
 struct Program {
@@ -59,6 +64,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let required = std::env::var_os("CI").is_some_and(|ci| ci == "true");
     let tests = crash::tests().into_iter().chain(cluster::tests());
+    let tests = tests.chain(nats::tests());
     let trials = tests.map(|test| trial(test, required));
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials.collect());
     cluster::shut_down();

@@ -11,6 +11,7 @@ use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::failpoint::{self, Point};
 use crate::model::manifest::Manifest;
 
 use super::path::ObjectPath;
@@ -110,6 +111,7 @@ fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_data()?;
     // A link, because a rename would replace what is there.
     let linked = fs::hard_link(&temporary, path);
+    failpoint::reach(Point::AfterLink);
     fs::remove_file(&temporary)?;
     linked?;
     sync_folder_of(path)

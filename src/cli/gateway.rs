@@ -73,7 +73,8 @@ pub(super) struct GatewayArgs {
     /// else dir:out]
     #[arg(long, value_name = "SINK")]
     sink: Option<String>,
-    /// The journal: sqlite:PATH [default: journal.db in the data folder]
+    /// The journal: sqlite:PATH, nats://HOST:PORT or tls://HOST:PORT
+    /// [default: journal.db in the data folder]
     #[arg(long, value_name = "JOURNAL")]
     journal: Option<String>,
     /// The listener under the path / [default: the only one]

@@ -24,10 +24,7 @@ fn the_shipped_defaults_are_valid() {
     let config = Config::default();
     config.check().unwrap();
     assert_eq!(config.ingress_limits(), Limits::DEFAULT);
-    assert_eq!(
-        config.journal_path().unwrap(),
-        Path::new(".tripline/journal.db")
-    );
+    assert_eq!(sqlite(&config), Path::new(".tripline/journal.db"));
 }
 
 #[test]
@@ -75,7 +72,13 @@ fn settings_that_make_no_sense_are_refused() {
         ("limits: {connections: 0}", "limits.connections"),
         ("sink: 's3:x'", "sink"),
         ("sink: 'dir:'", "sink"),
-        ("journal: 'nats://x'", "journal"),
+        ("journal: 'redis://x'", "journal"),
+        ("journal: 'nats://x'\nnats: {replicas: 2}", "nats.replicas"),
+        ("journal: 'nats://x'\nnats: {prefix: 'a.b'}", "nats.prefix"),
+        (
+            "journal: 'nats://x'\nnats: {tls: {cert: a.pem}}",
+            "nats.tls",
+        ),
         ("admin: {listen: '0.0.0.0:9000'}", "admin.listen"),
         ("kube: {service: tripline}", "kube.service"),
         ("kube: {endpoints: [127.0.0.1]}", "kube.endpoints"),
@@ -95,4 +98,25 @@ fn settings_that_make_no_sense_are_refused() {
 fn an_admin_port_with_a_token_may_be_reachable() {
     let text = "admin: {listen: '0.0.0.0:9000', tokenFile: /run/token}";
     load(text).unwrap().check().unwrap();
+}
+
+fn sqlite(config: &Config) -> PathBuf {
+    match config.journal_place().unwrap() {
+        JournalPlace::Sqlite(path) => path,
+        JournalPlace::Nats(nats) => panic!("{nats:?}"),
+    }
+}
+
+#[test]
+fn servers_of_nats_are_taken_as_they_are_written() {
+    let config = Config {
+        journal: "nats://a:4222,nats://b:4222".into(),
+        ..Config::default()
+    };
+    let JournalPlace::Nats(nats) = config.journal_place().unwrap() else {
+        panic!("it is no NATS server");
+    };
+    assert_eq!(nats.access.servers, "nats://a:4222,nats://b:4222");
+    assert_eq!((nats.settings.replicas, nats.settings.max_bytes), (1, -1));
+    assert_eq!(nats.seal, Path::new(".tripline/seal.key"));
 }

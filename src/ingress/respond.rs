@@ -16,6 +16,7 @@ use super::limits::{ANSWER_ROWS, RETRY_AFTER_SECONDS};
 
 /// The status of a request that is not accepted. The table names every reason
 /// that a request as a whole can have; a trigger's own reasons never decide.
+#[expect(clippy::too_many_lines, reason = "a table with a line for each reason")]
 pub(super) fn status(reason: Reason) -> StatusCode {
     match reason {
         Reason::BodyEmpty
@@ -95,6 +96,8 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::RateLimited
         | Reason::AwaitsSlot
         | Reason::TriggerDeleted
+        | Reason::Discarded
+        | Reason::Erased
         | Reason::DeferredExpired => StatusCode::ACCEPTED,
     }
 }
@@ -107,8 +110,15 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         | JournalError::Folder { .. }
         | JournalError::Damaged { .. }
         | JournalError::TooNew { .. }
+        | JournalError::Remote(_)
+        | JournalError::Lost
+        | JournalError::OtherSeal
+        | JournalError::Refused(_)
         | JournalError::Closed
         | JournalError::Write(_)
+        | JournalError::Over(_)
+        | JournalError::Cursor
+        | JournalError::LogInUse
         | JournalError::Record { .. } => Reason::JournalUnavailable,
     }
 }

@@ -1,6 +1,7 @@
 //! Taking work out of a journal, and giving it back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::ids::{DeliveryId, EventId, ListenerId, TriggerId};
 use crate::model::verdict::Reason;
@@ -19,20 +20,20 @@ pub struct Request {
     /// How many of a trigger there is room for. A journal that cannot choose
     /// what it gives out need not ask: the worker gives back what may not
     /// begin.
-    pub room: Arc<dyn Rooms>,
+    pub portions: Arc<dyn Portions>,
     /// Where the last lease has stopped, where it was not through.
     pub after: Option<Cursor>,
 }
 
 /// Says how many deliveries may begin.
-pub trait Rooms: Send + Sync {
+pub trait Portions: Send + Sync {
     /// How many of a trigger, and of its listener altogether.
-    fn room(&self, listener: &ListenerId, trigger: &TriggerId) -> Room;
+    fn of(&self, listener: &ListenerId, trigger: &TriggerId) -> Portion;
 }
 
-/// How many deliveries there is room for.
+/// How many deliveries may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct Portion {
     /// Of the listener altogether.
     pub listener: usize,
     /// Of the trigger.
@@ -43,9 +44,9 @@ pub struct Room {
 #[derive(Clone, Copy, Debug)]
 pub struct Unlimited;
 
-impl Rooms for Unlimited {
-    fn room(&self, _: &ListenerId, _: &TriggerId) -> Room {
-        Room {
+impl Portions for Unlimited {
+    fn of(&self, _: &ListenerId, _: &TriggerId) -> Portion {
+        Portion {
             listener: usize::MAX,
             trigger: usize::MAX,
         }
@@ -92,8 +93,7 @@ pub struct HandBack {
     pub id: DeliveryId,
     /// What it waits for.
     pub reason: Reason,
-    /// When it may begin at the earliest, in milliseconds of Unix time, where
-    /// that is known. A hint for journals that cannot choose what they give
-    /// out; others are told by [`Rooms`].
-    pub not_before_ms: Option<i64>,
+    /// How long it cannot begin, where that is known. A hint for journals that
+    /// cannot choose what they give out; others are told by [`Portions`].
+    pub wait: Option<Duration>,
 }

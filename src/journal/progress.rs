@@ -38,6 +38,8 @@ pub enum Happening {
     TriggerGone,
     /// A stopping worker, or a restarted process, gives it back.
     HandedBack,
+    /// Somebody does not want it any more, dead or alive.
+    PutAway(Reason),
 }
 
 /// How often and how long something is tried.
@@ -89,7 +91,8 @@ impl Progress {
     }
 
     /// Where the delivery stands after something has happened to it. Nothing
-    /// happens to one that has come to its end.
+    /// happens to one that has come to its end, but that a dead one is put
+    /// away.
     #[must_use]
     pub fn after(
         self,
@@ -98,7 +101,9 @@ impl Progress {
         policy: &RetryPolicy,
         chance: f64,
     ) -> Self {
-        if self.state.is_final() {
+        let is_put_away =
+            self.state == DeliveryState::Dead && matches!(happening, Happening::PutAway(_));
+        if self.state.is_final() && !is_put_away {
             return self;
         }
         let to = |state, reason| Self {
@@ -117,6 +122,7 @@ impl Progress {
                 ..to(DeliveryState::Cancelled, Some(reason))
             },
             Happening::TriggerGone => to(DeliveryState::Cancelled, Some(Reason::TriggerDeleted)),
+            Happening::PutAway(reason) => to(DeliveryState::Cancelled, Some(reason)),
             Happening::Succeeded => Self {
                 attempts: self.attempts.saturating_add(1),
                 ..to(DeliveryState::Done, None)
@@ -241,6 +247,19 @@ mod tests {
                 assert_eq!(ended.after(happening, 9, &POLICY, 1.0), ended);
             }
         }
+    }
+
+    #[test]
+    fn what_is_dead_or_under_way_can_be_put_away_and_nothing_else() {
+        let put_away = Happening::PutAway(Reason::Discarded);
+        let died = Happening::FailedForGood(Reason::NameTaken);
+        for before in [vec![], vec![Happening::Taken], vec![died]] {
+            let away = after(&[before, vec![put_away]].concat());
+            assert_eq!(away.state, DeliveryState::Cancelled);
+            assert_eq!(away.reason, Some(Reason::Discarded));
+        }
+        let done = after(&[Happening::Succeeded]);
+        assert_eq!(done.after(put_away, 9, &POLICY, 1.0), done);
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Seal {
 fn create_key(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let key = Zeroizing::new(Key::generate().to_vec());
     // Under its name it is whole: half a key would open nothing, ever.
-    let temporary = path.with_extension("part");
+    let temporary = path.with_extension(format!("{}.part", std::process::id()));
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create(true)
@@ -61,7 +61,16 @@ fn create_key(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
         .open(&temporary)?;
     file.write_all(&key)?;
     file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    // Another process may have been faster: its key is the one.
+    match fs::hard_link(&temporary, path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            fs::remove_file(&temporary)?;
+            return fs::read(path).map(Zeroizing::new);
+        }
+        Err(error) => return Err(error),
+    }
+    fs::remove_file(&temporary)?;
     if let Some(folder) = path.parent().filter(|folder| folder.is_dir()) {
         fs::File::open(folder)?.sync_all()?;
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::catalog::Listener;
+use crate::failpoint::{self, Point};
 use crate::journal::{Journal, JournalError, Quotas, Settlement};
 use crate::model::ids::TriggerId;
 
@@ -70,12 +71,15 @@ impl Gate {
             return Ok(Vec::new());
         }
         let may_retry = accepted.may_retry();
+        failpoint::reach(Point::BeforeAppend);
         let admitted = self.journal.admit(event, waiting, may_retry, self.quotas);
         let admitted = admitted.await?;
+        failpoint::reach(Point::AfterAppend);
         for triggers in admitted.turned_away {
             accepted.turn_away(&triggers);
         }
-        Ok(accepted.take_receipts(admitted.receipts, listener, at.now_ms))
+        let held = accepted.take_receipts(admitted.receipts, listener, at.now_ms);
+        Ok(self.holds(held))
     }
 
     /// Looks again at an event that waits: of its triggers, those that can be
@@ -99,11 +103,22 @@ impl Gate {
             given_up: (!abandoned.is_empty()).then_some((abandoned, at.now_ms)),
             events: accepted.new_events(listener, at),
         };
+        failpoint::reach(Point::Settle);
         let Some(receipts) = self.journal.settle(id, settlement).await? else {
             return Ok(None);
         };
+        failpoint::reach(Point::AfterSettle);
         let held = accepted.take_receipts(receipts, listener, at.now_ms);
+        let held = self.holds(held);
         Ok(Some(Settled { accepted, held }))
+    }
+
+    /// What of it is in the hands of this process.
+    fn holds(&self, held: Vec<Held>) -> Vec<Held> {
+        if self.journal.is_shared() {
+            return Vec::new();
+        }
+        held
     }
 
     /// The journal.

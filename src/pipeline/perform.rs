@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::act::{ActError, Action, Actor, Effect, Patience};
 use crate::bind::{self, BindError, BodyView};
 use crate::catalog::{Trigger, Way};
+use crate::failpoint::{self, Point};
 use crate::intercept::Placed;
 use crate::intercept::calls::Calls;
 use crate::journal::{Journal, JournalError, Rendered};
@@ -295,10 +296,12 @@ pub async fn perform(mut work: Work<'_>, shop: &Workshop<'_>) -> Result<Performe
             let prepared = prepare(&work, &arrived)?;
             let rendered = Arc::new(prepared.rendered);
             let remark = remark(&arrived.findings, prepared.remark);
+            failpoint::reach(Point::BeforeCommit);
             let committed = shop
                 .journal
                 .commit(work.id, Arc::clone(&rendered), arrived.findings);
             committed.await?;
+            failpoint::reach(Point::AfterCommit);
             (rendered, remark)
         }
     };
@@ -309,7 +312,11 @@ pub async fn perform(mut work: Work<'_>, shop: &Workshop<'_>) -> Result<Performe
     };
     let mut effects = Vec::with_capacity(rendered.manifests.len());
     for manifest in &rendered.manifests {
+        if !effects.is_empty() {
+            failpoint::reach(Point::BetweenResources);
+        }
         effects.push(shop.action.perform(manifest, actor).await?);
+        failpoint::reach(Point::AfterCreate);
     }
     Ok(Performed { effects, remark })
 }

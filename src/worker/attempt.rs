@@ -10,6 +10,7 @@ use crate::act::cluster::events::Notice;
 use crate::act::{Effect, Patience};
 use crate::catalog::{Entry, Trigger, TriggerSource};
 use crate::clock::unix_ms;
+use crate::failpoint::{self, Point};
 use crate::journal::progress::{Happening as Step, Progress};
 use crate::journal::{Attempt, Buried, Leased};
 use crate::model::ids::{DeliveryId, EventId, ListenerId, TriggerId};
@@ -214,6 +215,7 @@ impl Worker {
             self.journal().record(subject.id, attempt.clone(), progress)
         })
         .await;
+        failpoint::reach(Point::AfterRecord);
         if progress.state == DeliveryState::Retrying {
             self.lanes.turns.wake();
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Listener;
-use crate::clock::unix_ms;
+use crate::clock::{steady_ms, unix_ms};
 use crate::journal::{JournalError, NewDeferral, Settlement};
 use crate::model::ids::{EventId, TriggerId};
 use crate::model::secret::Secrets;
@@ -85,7 +85,9 @@ impl Worker {
         waiting: NewDeferral,
         look: Look,
     ) -> Result<(), JournalError> {
-        let age_ms = unix_ms().saturating_sub(waiting.received_ms);
+        // Nothing gets old by a clock that is put forward.
+        let now_ms = unix_ms().min(steady_ms());
+        let age_ms = now_ms.saturating_sub(waiting.received_ms);
         let longest_ms = i64::try_from(self.parts.deferred_for.as_millis()).unwrap_or(i64::MAX);
         let expired = age_ms >= longest_ms;
         // A trigger counts as deleted some time after it has gone, when

@@ -257,6 +257,18 @@ impl<T> Flow<T> {
         self.capacity.bytes.saturating_sub(self.bytes)
     }
 
+    /// How many more may begin or wait.
+    pub(super) fn places_left(&self) -> usize {
+        let Capacity {
+            slots,
+            reserve,
+            queue,
+            ..
+        } = self.capacity;
+        let all = slots.saturating_add(reserve).saturating_add(queue);
+        all.saturating_sub(self.running).saturating_sub(self.queued)
+    }
+
     /// What is at work, and what waits.
     #[cfg(test)]
     pub(super) fn load(&self) -> (usize, usize) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::journal::{Room, Rooms};
+use crate::journal::{Portion, Portions};
 use crate::model::flow::Limits;
 use crate::model::ids::{ListenerId, TriggerId};
 
@@ -47,7 +47,7 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// What a trigger's deliveries are under.
-    pub(super) fn of(&self, listener: &ListenerId, trigger: &TriggerId) -> Lane {
+    pub(super) fn lane(&self, listener: &ListenerId, trigger: &TriggerId) -> Lane {
         let snapshot = self.catalog.snapshot();
         let found = snapshot.listener(&listener.to_string());
         let bounds = found.map(|listener| &listener.bounds);
@@ -67,10 +67,10 @@ impl Lanes {
     }
 }
 
-impl Rooms for Lanes {
-    fn room(&self, listener: &ListenerId, trigger: &TriggerId) -> Room {
-        let room = self.turns.room(&self.of(listener, trigger));
-        Room {
+impl Portions for Lanes {
+    fn of(&self, listener: &ListenerId, trigger: &TriggerId) -> Portion {
+        let room = self.turns.room(&self.lane(listener, trigger));
+        Portion {
             listener: room.listener,
             trigger: room.trigger,
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::unix_ms;
+use crate::failpoint::{self, Point};
 use crate::journal::{Cursor, HandBack, Leased, Request};
 use crate::model::ids::{DeliveryId, ListenerId, TriggerId};
 use crate::model::verdict::Reason;
@@ -20,6 +21,10 @@ use super::{AFTER_FAILURE, Kept, Worker};
 
 /// Deliveries of one lease.
 const LEASED: usize = 64;
+
+/// How long what arrives by itself is left alone where some of it could not
+/// begin.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A delivery that somebody in this process has.
 pub(super) enum Task {
@@ -55,21 +60,34 @@ impl Task {
 }
 
 /// A round over everything in the journal that is due.
-#[derive(Default)]
-pub(super) struct Round {
+struct Round {
     after: Option<Cursor>,
     since: u64,
     left: Vec<(ListenerId, TriggerId)>,
     next_due_ms: Option<i64>,
+    /// From when on what arrives by itself is taken: it is not chosen, so that
+    /// what may not begin goes back, and would come again at once.
+    arrivals_from: Instant,
 }
 
 impl Worker {
     /// Performs what is due, until `stop`.
     pub(super) async fn perform(self: &Arc<Self>, stop: &CancellationToken) {
         let mut changed = self.parts.catalog.changed();
-        let mut round = Round::default();
+        let mut round = Round {
+            after: None,
+            since: 0,
+            left: Vec::new(),
+            next_due_ms: None,
+            arrivals_from: Instant::now(),
+        };
+        let journal = self.journal();
         let mut next_lease = Some(Instant::now());
         loop {
+            let arrived = async {
+                tokio::time::sleep_until(round.arrivals_from).await;
+                journal.arrived().await
+            };
             let due = async {
                 match next_lease {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -80,6 +98,7 @@ impl Worker {
                 () = stop.cancelled() => return,
                 () = due => {}
                 () = self.lanes.turns.is_woken() => {}
+                Ok(()) = arrived => {}
                 // Limits may have changed.
                 _ = changed.changed() => self.lanes.turns.flow().forget_survey(),
             }
@@ -89,9 +108,16 @@ impl Worker {
 
     /// Leases some of what is due. Gives the time of the next look.
     async fn lease_due(self: &Arc<Self>, round: &mut Round) -> Option<Instant> {
+        if self.clock.since_last() {
+            self.tidy(&CancellationToken::new()).await;
+        }
         let turns = &self.lanes.turns;
-        let bytes = turns.flow().bytes_left();
-        if bytes == 0 {
+        let (bytes, places) = {
+            let flow = turns.flow();
+            (flow.bytes_left(), flow.places_left())
+        };
+        if bytes == 0 || places == 0 {
+            round.arrivals_from = Instant::now() + PAUSE;
             // Whoever gives memory back is asked to tell.
             let left = std::mem::take(&mut round.left);
             self.end_round(round, left);
@@ -102,9 +128,9 @@ impl Worker {
         }
         let request = Request {
             now_ms: unix_ms(),
-            limit: LEASED,
+            limit: LEASED.min(places),
             bytes,
-            room: Arc::clone(&self.lanes) as _,
+            portions: Arc::clone(&self.lanes) as _,
             after: round.after.clone(),
         };
         let lease = match self.journal().lease(request).await {
@@ -120,6 +146,9 @@ impl Worker {
         let mut back = Vec::new();
         for leased in lease.leased {
             back.extend(self.give_turn(Task::Leased(Box::new(leased))));
+        }
+        if !back.is_empty() {
+            round.arrivals_from = Instant::now() + PAUSE;
         }
         self.give_back(back);
         round.left.extend(lease.left);
@@ -146,7 +175,7 @@ impl Worker {
         round.after = None;
         let left: Vec<Lane> = left
             .iter()
-            .map(|(listener, trigger)| self.lanes.of(listener, trigger))
+            .map(|(listener, trigger)| self.lanes.lane(listener, trigger))
             .collect();
         let turns = &self.lanes.turns;
         let now = turns.now();
@@ -157,7 +186,7 @@ impl Worker {
     /// it, it is to go back.
     pub(super) fn give_turn(self: &Arc<Self>, task: Task) -> Option<(Lane, HandBack)> {
         let (listener, trigger) = task.of();
-        let lane = self.lanes.of(listener, trigger);
+        let lane = self.lanes.lane(listener, trigger);
         let (is_new, bytes) = task.weight();
         let worker = Arc::clone(self);
         match self.lanes.turns.ask(&lane, is_new, bytes) {
@@ -186,7 +215,7 @@ impl Worker {
     /// A delivery for which there is no memory goes back.
     pub(super) fn turn_away(&self, task: &Task) -> (Lane, HandBack) {
         let (listener, trigger) = task.of();
-        let lane = self.lanes.of(listener, trigger);
+        let lane = self.lanes.lane(listener, trigger);
         self.lanes.turns.flow().goes_back(&lane);
         (lane, hand_back(task, None))
     }
@@ -215,6 +244,7 @@ impl Worker {
             DeliveryHeldBack { reason }.emit(&self.parts.metrics);
         }
         let journal = self.journal();
+        failpoint::reach(Point::HandBack);
         self.write_down("a delivery that is given back", || {
             journal.hand_back(back.clone())
         })
@@ -227,14 +257,14 @@ impl Worker {
 
 /// A delivery that goes back, and why.
 fn hand_back(task: &Task, hold: Option<(Hold, &Worker)>) -> HandBack {
-    let until = hold.and_then(|(hold, worker)| {
-        let wait = hold.until?.saturating_sub(worker.lanes.turns.now());
-        Some(unix_ms().saturating_add(i64::try_from(wait.as_millis()).ok()?))
+    let wait = hold.and_then(|(hold, worker)| {
+        let now = worker.lanes.turns.now();
+        Some(hold.until?.saturating_sub(now))
     });
     HandBack {
         id: task.id(),
         reason: hold.map_or(Reason::AwaitsSlot, |(hold, _)| hold.reason),
-        not_before_ms: until,
+        wait,
     }
 }
 

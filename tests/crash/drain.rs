@@ -11,8 +11,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
+use tripline::verify::registry;
 
-use super::gateway::{PATIENCE, connect, marks, push};
+use super::gateway::PATIENCE;
+use super::load::{connect, read_answer};
+
+const SECRET: &str = "a secret of the drain";
 
 const SENDERS: usize = 16;
 
@@ -111,7 +115,7 @@ spec: {{clientConfig: {{url: 'http://{interceptor}/'}}}}
 apiVersion: v1
 kind: Secret
 metadata: {{name: hook}}
-stringData: {{token: a secret of the crash suite}}
+stringData: {{token: {SECRET}}}
 "#
     );
     Ok(std::fs::write(folder.join("triggers/push.yaml"), triggers)?)
@@ -346,4 +350,44 @@ pub(crate) fn the_gap_of_one_gateway() -> Result<(), Failed> {
         gaps[2], gaps[4]
     );
     Ok(())
+}
+
+/// Posts a signed push that carries a mark. Gives status and event id of the
+/// answer, where there is one.
+fn push(stream: &mut TcpStream, mark: &str) -> Option<(u16, String)> {
+    let body = format!(r#"{{"mark":"{mark}"}}"#);
+    let scheme = registry::scheme("github")?;
+    let signed = scheme.sign(SECRET.as_bytes(), body.as_bytes(), 0)?;
+    let (_, signature) = signed.into_iter().next()?;
+    let request = format!(
+        "POST /default/hook HTTP/1.1\r\nHost: drain\r\nX-GitHub-Event: push\r\n\
+         X-GitHub-Delivery: {mark}\r\nX-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    read_answer(stream)
+}
+
+/// The marks of all objects, one entry a file.
+fn marks(folder: &Path) -> Result<Vec<String>, Failed> {
+    let Ok(entries) = std::fs::read_dir(folder.join("out/default/ConfigMap")) else {
+        return Ok(Vec::new());
+    };
+    let mut marks = Vec::new();
+    for entry in entries {
+        let file = entry?.path();
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "part")
+        {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file)?;
+        let mark = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("mark: "));
+        let mark = mark.ok_or_else(|| format!("{} is not whole", file.display()))?;
+        marks.push(mark.trim_matches('"').to_owned());
+    }
+    Ok(marks)
 }

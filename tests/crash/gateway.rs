@@ -1,44 +1,28 @@
-//! The real binary in a folder of its own, and a sender.
+//! The real binary in a folder of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
-use tripline::verify::registry;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Longest wait for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-const SECRET: &str = "a secret of the crash suite";
+/// The binary that these tests were built with. It has failpoints.
+pub(crate) const OWN_BINARY: &str = env!("CARGO_BIN_EXE_tripline");
 
-const TRIGGERS: &str = r#"
-apiVersion: triggers.tekton.dev/v1beta1
-kind: EventListener
-metadata: {name: hook}
-spec:
-  triggers:
-  - name: push
-    interceptors:
-    - ref: {name: github}
-      params: [{name: secretRef, value: {secretName: hook, secretKey: token}}]
-    bindings: [{name: mark, value: $(body.mark)}]
-    template:
-      spec:
-        params: [{name: mark}]
-        resourcetemplates:
-        - apiVersion: v1
-          kind: ConfigMap
-          metadata: {generateName: push-}
-          data: {mark: $(tt.params.mark)}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: hook}
-stringData: {token: a secret of the crash suite}
-"#;
+/// How a gateway is started.
+pub(crate) struct Start<'a> {
+    folder: &'a Path,
+    binary: String,
+    before: Vec<String>,
+    variables: Vec<(String, String)>,
+}
 
 /// A running gateway. It is killed when it is dropped.
 pub(crate) struct Gateway {
@@ -46,74 +30,133 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
 }
 
-/// Makes the folder with its triggers.
-pub(crate) fn prepare(folder: &Path) -> Result<(), Failed> {
-    std::fs::create_dir(folder.join("triggers"))?;
-    std::fs::write(folder.join("triggers/push.yaml"), TRIGGERS)?;
-    Ok(())
-}
+impl<'a> Start<'a> {
+    /// In a folder with its triggers.
+    pub(crate) fn at(folder: &'a Path) -> Self {
+        Self {
+            folder,
+            binary: OWN_BINARY.to_owned(),
+            before: Vec::new(),
+            variables: Vec::new(),
+        }
+    }
 
-impl Gateway {
-    /// Starts the binary; `before` is put in front of its command line.
-    pub(crate) fn start(folder: &Path, before: &[&str]) -> Result<Self, Failed> {
-        let binary = env!("CARGO_BIN_EXE_tripline");
-        let (program, arguments) = match before {
-            [] => (binary, Vec::new()),
-            [program, rest @ ..] => (*program, [rest, &[binary]].concat()),
-        };
-        let mut child = Command::new(program)
-            .args(arguments)
+    /// Another binary, where somebody has given one.
+    pub(crate) fn any_binary(mut self) -> Self {
+        if let Ok(binary) = std::env::var("CRASH_BINARY") {
+            self.binary = binary;
+        }
+        self
+    }
+
+    /// With something in front of its command line.
+    pub(crate) fn behind(mut self, before: &[&str]) -> Self {
+        self.before = before.iter().copied().map(str::to_owned).collect();
+        self
+    }
+
+    /// With a variable in its environment.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Armed with a failpoint: `POINT:N`.
+    pub(crate) fn crash_at(self, place: &str) -> Self {
+        self.set("CRASH_AT", place)
+    }
+
+    fn spawn(&self) -> Result<Child, Failed> {
+        let line = [&self.before[..], std::slice::from_ref(&self.binary)].concat();
+        let child = Command::new(&line[0])
+            .args(&line[1..])
             .args(["serve", "-t", "triggers", "--log-level", "error"])
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--admin",
-                "127.0.0.1:0",
-                "--probe",
-                "127.0.0.1:0",
-            ])
+            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(["--probe", "127.0.0.1:0"])
             .env("TRIPLINE_DRAIN__DELAY", "0s")
-            .current_dir(folder)
+            .envs(self.variables.iter().cloned())
+            .current_dir(self.folder)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
+        Ok(child)
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(&self) -> Result<Gateway, Failed> {
+        let mut child = self.spawn()?;
         let stderr = child
             .stderr
             .take()
             .ok_or("the gateway has no standard error")?;
         let mut lines = BufReader::new(stderr).lines();
+        let mut said = String::new();
         let address = loop {
-            let line = lines
-                .next()
-                .ok_or("the gateway ended before it listened")??;
+            let Some(line) = lines.next() else {
+                child.wait()?;
+                return Err(format!("the gateway ended before it listened: {said}").into());
+            };
+            let line = line?;
             if let Some((_, rest)) = line.split_once("listening on http://") {
                 break rest.split(' ').next().unwrap_or_default().parse()?;
             }
+            said.push_str(&line);
+            said.push('\n');
         };
+        let echo = std::env::var_os("CRASH_LOG").is_some();
         // Whatever it says afterwards must not fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { child, address })
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok).filter(|_| echo) {
+                eprintln!("{line}");
+            }
+        });
+        Ok(Gateway { child, address })
     }
 
-    /// Ends it at once, as power failures and out-of-memory killers do.
+    /// Starts one that is killed before it listens, or soon after.
+    pub(crate) fn dies(&self) -> Result<(), Failed> {
+        let mut child = self.spawn()?;
+        let stderr = child.stderr.take().ok_or("no standard error")?;
+        std::thread::spawn(move || BufReader::new(stderr).lines().for_each(drop));
+        let status = ended(&mut child)?;
+        killed(status)
+    }
+}
+
+impl Gateway {
+    /// Starts the binary of this build, with no more than its triggers.
+    pub(crate) fn start(folder: &Path) -> Result<Self, Failed> {
+        Start::at(folder).start()
+    }
+
+    /// Ends it at once, as out-of-memory killers do.
     pub(crate) fn kill(mut self) -> Result<(), Failed> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
+    /// Waits until it has been killed at its failpoint.
+    pub(crate) fn dies(mut self) -> Result<(), Failed> {
+        let status = ended(&mut self.child)?;
+        killed(status)
+    }
+
     /// Tells it to stop and waits until it has.
     pub(crate) fn stop(mut self) -> Result<(), Failed> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        let began = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            if began.elapsed() > PATIENCE {
-                return Err("the gateway does not stop".into());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
+        self.signal(Signal::TERM)?;
+        ended(&mut self.child).map(drop)
+    }
+
+    /// Holds it for a while, as an overloaded or suspended machine does.
+    pub(crate) fn hold(&self, time: Duration) -> Result<(), Failed> {
+        self.signal(Signal::STOP)?;
+        std::thread::sleep(time);
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Failed> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 }
 
@@ -124,87 +167,24 @@ impl Drop for Gateway {
     }
 }
 
-/// Posts a signed push that carries a mark. Gives status and event id of the
-/// answer, where there is one.
-pub(crate) fn push(stream: &mut TcpStream, mark: &str) -> Option<(u16, String)> {
-    let body = format!(r#"{{"mark":"{mark}"}}"#);
-    let scheme = registry::scheme("github")?;
-    let (_, signature) = scheme
-        .sign(SECRET.as_bytes(), body.as_bytes(), 0)?
-        .remove(0);
-    let request = format!(
-        "POST /default/hook HTTP/1.1\r\nHost: crash\r\nX-GitHub-Event: push\r\n\
-         X-GitHub-Delivery: {mark}\r\nX-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).ok()?;
-    read_answer(stream)
-}
-
-fn read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 2048];
+fn ended(child: &mut Child) -> Result<ExitStatus, Failed> {
+    let began = Instant::now();
     loop {
-        let text = String::from_utf8_lossy(&bytes);
-        if let Some((head, body)) = text.split_once("\r\n\r\n")
-            && body.ends_with('\n')
-        {
-            let status = head.split(' ').nth(1)?.parse().ok()?;
-            let answer: serde_json::Value = serde_json::from_str(body).ok()?;
-            return Some((status, answer["eventID"].as_str()?.to_owned()));
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
         }
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => bytes.extend_from_slice(&buffer[..read]),
+        if began.elapsed() > PATIENCE {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err("the gateway does not end".into());
         }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// A connection with timeouts.
-pub(crate) fn connect(address: SocketAddr) -> Option<TcpStream> {
-    let stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    stream.set_nodelay(true).ok()?;
-    Some(stream)
-}
-
-/// The marks of all objects, one entry a file.
-pub(crate) fn marks(folder: &Path) -> Result<Vec<String>, Failed> {
-    let mut marks = Vec::new();
-    for file in files(folder)? {
-        if is_part(&file) {
-            continue;
-        }
-        let text = std::fs::read_to_string(&file)?;
-        let mark = text
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("mark: "));
-        let mark = mark.ok_or_else(|| format!("{} is not whole", file.display()))?;
-        marks.push(mark.trim_matches('"').to_owned());
+fn killed(status: ExitStatus) -> Result<(), Failed> {
+    match status.signal() {
+        Some(9) => Ok(()),
+        _ => Err(format!("the gateway was not killed: {status}").into()),
     }
-    Ok(marks)
-}
-
-/// Files that an attempt has begun and not finished.
-pub(crate) fn parts(folder: &Path) -> Result<Vec<PathBuf>, Failed> {
-    Ok(files(folder)?
-        .into_iter()
-        .filter(|file| is_part(file))
-        .collect())
-}
-
-fn is_part(file: &Path) -> bool {
-    file.extension()
-        .is_some_and(|extension| extension == "part")
-}
-
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Failed> {
-    let Ok(entries) = std::fs::read_dir(folder.join("out/default/ConfigMap")) else {
-        return Ok(Vec::new());
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        files.push(entry?.path());
-    }
-    Ok(files)
 }

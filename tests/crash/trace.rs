@@ -1,22 +1,23 @@
 //! The order of system calls: an event is in the log, the log is synced, and
 //! only then is its 202 written.
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 
-use super::gateway::{Gateway, PATIENCE, connect, prepare, push};
+use super::gateway::{PATIENCE, Start};
+use super::load::Load;
+use super::world;
 
-const SENDERS: usize = 6;
+const SENDERS: u64 = 6;
 
-const EVENTS_EACH: usize = 8;
+const EVENTS: u64 = 60;
 
 /// For each event: its bytes go into the write-ahead log, a sync of the log
 /// that began afterwards returns, and then the answer with its id is written.
 pub(crate) fn each_202_follows_its_sync() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    prepare(folder.path())?;
+    world::prepare(folder.path(), "default")?;
     let trace = folder.path().join("trace");
     let trace = trace.to_str().ok_or("the folder's name is no text")?;
     let calls = "trace=pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync";
@@ -24,35 +25,16 @@ pub(crate) fn each_202_follows_its_sync() -> Result<(), Failed> {
     let before = [
         "strace", "-D", "-f", "-y", "-s", "9000", "-e", calls, "-o", trace,
     ];
-    let gateway = Gateway::start(folder.path(), &before)?;
-    let address = gateway.address;
-    let answered = Arc::new(Mutex::new(Vec::new()));
-    let senders: Vec<_> = (0..SENDERS)
-        .map(|sender| {
-            let answered = Arc::clone(&answered);
-            std::thread::spawn(move || {
-                let Some(mut stream) = connect(address) else {
-                    return;
-                };
-                for event in 0..EVENTS_EACH {
-                    let mark = format!("mark-{sender}-{event}-end");
-                    if let (Some((202, id)), Ok(mut answered)) =
-                        (push(&mut stream, &mark), answered.lock())
-                    {
-                        answered.push((mark, id));
-                    }
-                }
-            })
-        })
-        .collect();
-    for sender in senders {
-        sender.join().map_err(|_| "a sender panicked")?;
-    }
+    let gateway = Start::at(folder.path()).behind(&before).start()?;
+    let load = Load::start("default", 7, SENDERS, EVENTS);
+    load.turn_to(gateway.address);
+    let ledger = load.wait_for_end()?;
     gateway.stop()?;
-    let answered = answered.lock()?.clone();
-    if answered.len() != SENDERS * EVENTS_EACH {
-        return Err(format!("only {} events were accepted", answered.len()).into());
-    }
+    let answered: Vec<_> = ledger
+        .accepted
+        .iter()
+        .filter(|(mark, _)| !ledger.offered[*mark].objects().is_empty())
+        .collect();
     let text = whole_trace(trace)?;
     let lines: Vec<&str> = text.lines().collect();
     let syncs = syncs(&lines);

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 /// What each module may import of this crate. One that is not listed here is
 /// wiring and may import anything.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("api", &["model"]),
     ("verify", &["model"]),
     ("intercept", &["model"]),
     ("bind", &["model"]),
     ("render", &["model"]),
-    ("act", &["model"]),
-    ("journal", &["model"]),
+    ("act", &["model", "failpoint"]),
+    ("journal", &["model", "failpoint"]),
     ("admission", &["model", "api", "intercept"]),
     (
         "catalog",
@@ -38,9 +38,11 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "render",
             "act",
             "journal",
+            "failpoint",
         ],
     ),
     ("clock", &[]),
+    ("failpoint", &[]),
     ("outbound", &[]),
     ("forge", &["model", "outbound"]),
 ];

@@ -21,6 +21,7 @@ mod forge;
 mod http;
 mod layering;
 mod hosts;
+mod journal;
 mod lifecycle;
 mod migrate;
 mod outbound;
@@ -30,6 +31,10 @@ mod shipped;
 mod support;
 mod tls;
 mod trouble;
+
+/// What every journal promises.
+#[path = "../contract/promises.rs"]
+mod contract;
 
 /// The code that compares recorded cases.
 #[path = "../../examples/conformance"]

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::journal::JournalError;
-use crate::journal::leasing::{Cursor, Lease, Request, Room};
+use crate::journal::leasing::{Cursor, Lease, Portion, Request};
 use crate::model::ids::{ListenerId, TriggerId};
 
 /// Triggers that one lease looks at.
@@ -32,7 +32,7 @@ fn parse(lane: &str) -> (ListenerId, TriggerId) {
 struct Lane {
     listener: ListenerId,
     trigger: TriggerId,
-    room: Room,
+    room: Portion,
 }
 
 /// A delivery that is to be leased, and whose it is.
@@ -122,7 +122,7 @@ fn look(
             lease.next_due_ms = Some(next);
             continue;
         }
-        let room = request.room.room(&listener, &trigger);
+        let room = request.portions.of(&listener, &trigger);
         lanes.push(Lane {
             listener,
             trigger,

@@ -2,7 +2,7 @@
 
 use rusqlite::StatementStatus;
 
-use crate::journal::{Room, Rooms, Unlimited};
+use crate::journal::{Portion, Portions, Unlimited};
 
 use super::*;
 
@@ -11,7 +11,7 @@ pub(super) fn request(now_ms: i64, limit: usize) -> Request {
         now_ms,
         limit,
         bytes: usize::MAX,
-        room: Arc::new(Unlimited),
+        portions: Arc::new(Unlimited),
         after: None,
     }
 }
@@ -20,18 +20,18 @@ pub(super) fn back(id: DeliveryId) -> HandBack {
     HandBack {
         id,
         reason: Reason::AwaitsSlot,
-        not_before_ms: None,
+        wait: None,
     }
 }
 
-/// Rooms by the name of the listener and the trigger; others have none.
+/// Portions by the name of the listener and the trigger; others have none.
 struct Named(Vec<(&'static str, &'static str, usize)>);
 
-impl Rooms for Named {
-    fn room(&self, listener: &ListenerId, trigger: &TriggerId) -> Room {
+impl Portions for Named {
+    fn of(&self, listener: &ListenerId, trigger: &TriggerId) -> Portion {
         let mut named = self.0.iter();
         let found = named.find(|(of, name, _)| listener.name == *of && trigger.0 == *name);
-        Room {
+        Portion {
             listener: usize::MAX,
             trigger: found.map_or(0, |(_, _, room)| *room),
         }
@@ -77,7 +77,7 @@ async fn what_may_not_begin_is_passed_over_and_told() {
         pending(&fixture, number, "a", &["full", "one"]).await;
     }
     let asked = Request {
-        room: Arc::new(Named(vec![("a", "one", 1)])),
+        portions: Arc::new(Named(vec![("a", "one", 1)])),
         ..request(100, 9)
     };
     let lease = fixture.journal.lease(asked.clone()).await.unwrap();
@@ -159,7 +159,7 @@ async fn the_next_time_is_that_of_what_may_begin_then() {
     pending(&fixture, 1, "a", &["full"]).await;
     pending(&fixture, 7_000, "b", &["t"]).await;
     let asked = Request {
-        room: Arc::new(Named(vec![])),
+        portions: Arc::new(Named(vec![])),
         ..request(100, 9)
     };
     let lease = fixture.journal.lease(asked).await.unwrap();
@@ -187,7 +187,7 @@ fn a_backlog_that_may_not_begin_costs_one_step() {
         )
         .unwrap();
     let asked = Request {
-        room: Arc::new(Named(vec![("quiet", "t", 1)])),
+        portions: Arc::new(Named(vec![("quiet", "t", 1)])),
         ..request(300_000, 9)
     };
     let mut lease = Lease::default();

@@ -1,0 +1,356 @@
+//! What records hold.
+//!
+//! A record with a body is its head as JSON, preceded by that one's length in
+//! four bytes, and then the body as it came: nothing has to be escaped.
+
+use bytes::{Buf, Bytes};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::journal::progress::Progress;
+use crate::journal::{Attempt, JournalError, NewDelivery, NewEvent, Rendered};
+use crate::model::event::Proven;
+use crate::model::finding::Finding;
+use crate::model::headers::Headers;
+use crate::model::ids::{DeliveryKey, EventId, ListenerId, Revision, TriggerId};
+use crate::model::manifest::Manifest;
+use crate::model::params::Params;
+use crate::model::verdict::{DeliveryState, Reason};
+
+/// Attempts that are kept of a delivery: the first one and the last ones.
+const ATTEMPTS_KEPT: usize = 50;
+
+/// What was received.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct EventHead {
+    pub id: EventId,
+    pub replay_of: Option<EventId>,
+    pub listener: ListenerId,
+    pub received_ms: i64,
+    pub method: String,
+    pub url: String,
+    pub headers: Headers,
+    pub proven: Vec<Proven>,
+    /// Who sent it and which id he gave it, where he gives one.
+    pub sender: Option<(String, String)>,
+}
+
+/// What was received, and what it was to cause. Its body is the event's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct EventRecord {
+    pub event: EventHead,
+    pub accepted_ms: i64,
+    pub deliveries: Vec<Caused>,
+}
+
+/// A delivery that an event was to cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Caused {
+    pub trigger: TriggerId,
+    pub revision: Revision,
+}
+
+/// A key, and for how long in milliseconds it is known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Key {
+    pub key: DeliveryKey,
+    pub window_ms: i64,
+}
+
+/// A delivery that is to be performed. Its body is the event's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DeliveryHead {
+    pub event: EventHead,
+    pub key: Option<Key>,
+    pub trigger: TriggerId,
+    pub revision: Revision,
+    pub accepted_ms: i64,
+    pub extensions: Map<String, Value>,
+    pub findings: Vec<Finding>,
+    pub resume: Option<usize>,
+    /// All headers, sealed, in base64.
+    pub sealed: Option<String>,
+    /// What it makes, where that was known already.
+    pub making: Option<Making>,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Standing {
+    state: DeliveryState,
+    reason: Option<Reason>,
+    attempts: u32,
+    accepted_ms: i64,
+    due_ms: i64,
+}
+
+/// An attempt that was made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Made {
+    pub started_ms: i64,
+    pub ended_ms: i64,
+    pub reason: Option<Reason>,
+    pub detail: Option<String>,
+}
+
+/// What a delivery makes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Making {
+    pub params: Params,
+    pub manifests: Vec<Manifest>,
+}
+
+/// How far a delivery has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StateRecord {
+    pub standing: Standing,
+    pub making: Option<Making>,
+    /// What interceptors found that were asked after the answer.
+    pub findings: Vec<Finding>,
+    pub attempts: Vec<Made>,
+}
+
+/// What is known of a delivery, for whoever asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DeliveryRecord {
+    pub id: i64,
+    pub event: EventId,
+    pub trigger: TriggerId,
+    pub revision: Revision,
+    pub findings: Vec<Finding>,
+    pub state: StateRecord,
+}
+
+/// A delivery that is known already.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct KnownDelivery {
+    pub event: EventId,
+    pub expires_ms: i64,
+}
+
+/// An event that waits. Its body is the event's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WaitingHead {
+    pub event: EventId,
+    pub listener: ListenerId,
+    pub triggers: Vec<TriggerId>,
+    pub verified: bool,
+    pub proven: Vec<Proven>,
+    pub received_ms: i64,
+    pub method: String,
+    pub url: String,
+    /// All headers, sealed, in base64.
+    pub sealed: String,
+    pub given_up_ms: Option<i64>,
+}
+
+/// What has changed of a waiting event since it came.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WaitingState {
+    pub triggers: Vec<TriggerId>,
+    pub verified: bool,
+    pub proven: Vec<Proven>,
+}
+
+impl EventHead {
+    pub(super) fn of(event: &NewEvent, id: EventId, replay_of: Option<EventId>) -> Self {
+        Self {
+            id,
+            replay_of: replay_of.or(event.replay_of),
+            listener: event.listener.clone(),
+            received_ms: event.received_ms,
+            method: event.request.method.clone(),
+            url: event.request.url.clone(),
+            headers: event.request.headers.clone(),
+            proven: event.proven.clone(),
+            sender: event
+                .key
+                .as_ref()
+                .and_then(|(key, _)| key.sender_and_id())
+                .map(|(sender, id)| (sender.to_owned(), id.to_owned())),
+        }
+    }
+}
+
+impl DeliveryHead {
+    pub(super) fn of(
+        event: &NewEvent,
+        head: EventHead,
+        delivery: &NewDelivery,
+        sealed: Option<String>,
+    ) -> Self {
+        let key = event.key.as_ref().map(|(key, window_ms)| Key {
+            key: key.clone(),
+            window_ms: *window_ms,
+        });
+        Self {
+            event: head,
+            key,
+            trigger: delivery.trigger.clone(),
+            revision: delivery.revision.clone(),
+            accepted_ms: event.accepted_ms,
+            extensions: delivery.extensions.clone(),
+            findings: delivery.findings.clone(),
+            resume: delivery.resume,
+            sealed,
+            making: delivery.rendered.as_deref().map(Making::from),
+        }
+    }
+}
+
+impl StateRecord {
+    /// A delivery that nobody has begun.
+    pub(super) fn new(accepted_ms: i64, making: Option<Making>) -> Self {
+        Self {
+            standing: Progress::accepted(accepted_ms).into(),
+            making,
+            findings: Vec::new(),
+            attempts: Vec::new(),
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.standing.into()
+    }
+
+    pub(super) fn rendered(&self) -> Option<Rendered> {
+        self.making.as_ref().map(|making| Rendered {
+            params: making.params.clone(),
+            manifests: making.manifests.clone(),
+        })
+    }
+
+    /// With an attempt more.
+    pub(super) fn after(&self, attempt: &Attempt, progress: Progress) -> Self {
+        let mut state = self.clone();
+        state.standing = progress.into();
+        if state.attempts.len() == ATTEMPTS_KEPT {
+            state.attempts.remove(1);
+        }
+        state.attempts.push(Made {
+            started_ms: attempt.started_ms,
+            ended_ms: attempt.ended_ms,
+            reason: attempt.reason,
+            detail: attempt.detail.clone(),
+        });
+        state
+    }
+}
+
+impl From<&Rendered> for Making {
+    fn from(rendered: &Rendered) -> Self {
+        Self {
+            params: rendered.params.clone(),
+            manifests: rendered.manifests.clone(),
+        }
+    }
+}
+
+impl From<Progress> for Standing {
+    fn from(progress: Progress) -> Self {
+        Self {
+            state: progress.state,
+            reason: progress.reason,
+            attempts: progress.attempts,
+            accepted_ms: progress.accepted_ms,
+            due_ms: progress.due_ms,
+        }
+    }
+}
+
+impl From<Standing> for Progress {
+    fn from(standing: Standing) -> Self {
+        Self {
+            state: standing.state,
+            reason: standing.reason,
+            attempts: standing.attempts,
+            accepted_ms: standing.accepted_ms,
+            due_ms: standing.due_ms,
+        }
+    }
+}
+
+/// A record without a body.
+pub(super) fn write<T: Serialize>(record: &T) -> Result<Vec<u8>, JournalError> {
+    serde_json::to_vec(record).map_err(|error| unreadable(0, &error))
+}
+
+/// A record without a body, read back; `id` tells it in errors.
+pub(super) fn read<T: DeserializeOwned>(id: u64, bytes: &[u8]) -> Result<T, JournalError> {
+    serde_json::from_slice(bytes).map_err(|error| unreadable(id, &error))
+}
+
+/// A record with a body.
+pub(super) fn write_with<T: Serialize>(head: &T, body: &[u8]) -> Result<Vec<u8>, JournalError> {
+    let head = write(head)?;
+    let length = u32::try_from(head.len()).map_err(|error| unreadable(0, &error))?;
+    let mut bytes = Vec::with_capacity(4 + head.len() + body.len());
+    bytes.extend_from_slice(&length.to_be_bytes());
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(body);
+    Ok(bytes)
+}
+
+/// A record with a body, read back.
+pub(super) fn read_with<T: DeserializeOwned>(
+    id: u64,
+    mut bytes: Bytes,
+) -> Result<(T, Bytes), JournalError> {
+    let length = bytes.try_get_u32();
+    let length = length.ok().and_then(|length| usize::try_from(length).ok());
+    let length = length.filter(|length| *length <= bytes.len());
+    let length = length.ok_or_else(|| unreadable(id, &"it is cut short"))?;
+    let head = bytes.split_to(length);
+    Ok((read(id, &head)?, bytes))
+}
+
+pub(super) fn unreadable(id: u64, message: &dyn std::fmt::Display) -> JournalError {
+    JournalError::Record {
+        id: i64::try_from(id).unwrap_or(i64::MAX),
+        message: message.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_with_its_body() {
+        let known = KnownDelivery {
+            event: EventId(uuid::Uuid::from_u128(7)),
+            expires_ms: 9,
+        };
+        let bytes = write_with(&known, b"{\"a\":1}").unwrap();
+        let (head, body): (KnownDelivery, Bytes) = read_with(1, bytes.into()).unwrap();
+        assert_eq!((head.event, head.expires_ms), (known.event, 9));
+        assert_eq!(&body[..], b"{\"a\":1}");
+    }
+
+    #[test]
+    fn what_is_cut_short_is_told_and_nothing_panics() {
+        let bytes = write_with(&Value::Null, b"body").unwrap();
+        for length in 0..8 {
+            let cut = Bytes::copy_from_slice(&bytes[..length]);
+            assert!(read_with::<Value>(1, cut).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn the_attempts_that_are_kept_are_bounded_and_the_first_is_among_them() {
+        let attempt = |n: i64| Attempt {
+            started_ms: n,
+            ended_ms: n,
+            reason: None,
+            detail: None,
+        };
+        let progress = Progress::accepted(0);
+        let state = (0..200).fold(StateRecord::new(0, None), |state, n| {
+            state.after(&attempt(n), progress)
+        });
+        assert_eq!(state.attempts.len(), ATTEMPTS_KEPT);
+        assert_eq!(state.attempts[0].started_ms, 0);
+        assert_eq!(state.attempts[ATTEMPTS_KEPT - 1].started_ms, 199);
+    }
+}
