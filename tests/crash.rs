@@ -12,6 +12,7 @@ use crate::{Program, Test};
 mod beside_cluster;
 mod disk;
 mod disk_model;
+mod drain;
 pub(crate) mod gateway;
 mod kill;
 pub(crate) mod load;
@@ -67,7 +68,7 @@ pub(crate) fn tests() -> Vec<Test> {
             )
         },
     ];
-    tests.extend(disk_tests());
+    tests.extend(disk_and_drain_tests());
     tests.extend(
         [
             test(
@@ -105,7 +106,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests
 }
 
-fn disk_tests() -> Vec<Test> {
+fn disk_and_drain_tests() -> Vec<Test> {
     vec![
         Test {
             needs: Some(MOUNT),
@@ -128,6 +129,18 @@ fn disk_tests() -> Vec<Test> {
                 disk::unwritable,
             )
         },
+        test(
+            "crash::sigterm_finishes_what_was_accepted",
+            drain::finishes_what_it_has,
+        ),
+        test(
+            "crash::sigterm_ends_within_the_grace_period_and_loses_nothing",
+            drain::gives_back_what_it_cannot_finish,
+        ),
+        test(
+            "crash::the_gap_of_one_gateway_is_that_of_its_restart",
+            drain::the_gap_of_one_gateway,
+        ),
     ]
 }
 
