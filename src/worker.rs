@@ -15,7 +15,6 @@ use tokio_util::task::TaskTracker;
 use crate::act::Action;
 use crate::act::cluster::events::Notices;
 use crate::catalog::Catalog;
-use crate::clock::PutBack;
 use crate::intercept::calls::Calls;
 use crate::journal::progress::RetryPolicy;
 use crate::journal::upkeep::Retention;
@@ -53,7 +52,8 @@ const QUEUE: usize = 1024;
 /// handed over are within the ingress' own budget.
 const LEASED_BYTES: usize = 64 * 1024 * 1024;
 
-/// How often it is looked whether something has waited for too long.
+/// How often it is looked whether something has waited, or is kept, for too
+/// long, and whether something is due by another clock.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long to leave the journal alone after it failed.
@@ -74,7 +74,6 @@ pub struct Worker {
     hurry: CancellationToken,
     revisions: revisions::Revisions,
     asking: ask::Asking,
-    clock: PutBack,
 }
 
 /// What a worker is made of.
@@ -127,7 +126,6 @@ impl Worker {
             parts,
             tasks: TaskTracker::new(),
             hurry: CancellationToken::new(),
-            clock: PutBack::watch(),
             revisions: revisions::Revisions::default(),
         })
     }

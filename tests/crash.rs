@@ -6,9 +6,12 @@
 
 use libtest_mimic::Failed;
 
+use crate::cluster::API_SERVER;
 use crate::{Program, Test};
 
+mod beside_cluster;
 mod disk;
+mod disk_model;
 mod drain;
 pub(crate) mod gateway;
 mod kill;
@@ -16,8 +19,11 @@ pub(crate) mod load;
 mod old;
 pub(crate) mod oracle;
 mod points;
+mod power;
+mod proxy;
 pub(crate) mod random;
 mod rough;
+mod strace;
 mod trace;
 pub(crate) mod world;
 
@@ -36,6 +42,14 @@ pub(crate) fn tests() -> Vec<Test> {
             kill::kills_under_load,
         ),
         test(
+            "crash::the_oracle_sees_what_is_lost_doubled_and_extra",
+            oracle::sees,
+        ),
+        test(
+            "crash::dying_right_after_an_answer_loses_and_doubles_nothing",
+            points::after_answers,
+        ),
+        test(
             "crash::being_held_under_load_loses_and_doubles_nothing",
             rough::held_under_load,
         ),
@@ -44,6 +58,13 @@ pub(crate) fn tests() -> Vec<Test> {
             ..test(
                 "crash::every_202_is_written_after_the_sync_of_its_group",
                 trace::each_202_follows_its_sync,
+            )
+        },
+        Test {
+            needs: Some(STRACE),
+            ..test(
+                "crash::a_power_failure_leaves_everything_that_was_answered_202",
+                power::failures,
             )
         },
         Test {
@@ -67,19 +88,9 @@ pub(crate) fn tests() -> Vec<Test> {
                 disk::unwritable,
             )
         },
-        test(
-            "crash::sigterm_finishes_what_was_accepted",
-            drain::finishes_what_it_has,
-        ),
-        test(
-            "crash::sigterm_ends_within_the_grace_period_and_loses_nothing",
-            drain::gives_back_what_it_cannot_finish,
-        ),
-        test(
-            "crash::the_gap_of_one_gateway_is_that_of_its_restart",
-            drain::the_gap_of_one_gateway,
-        ),
     ];
+    tests.extend(beside_cluster());
+    tests.extend(stopping());
     // Other builds have no failpoints.
     if cfg!(debug_assertions) {
         tests.extend([
@@ -95,6 +106,10 @@ pub(crate) fn tests() -> Vec<Test> {
                 "crash::a_clock_that_is_put_forward_and_back_gives_up_and_parks_nothing",
                 rough::wrong_clock,
             ),
+            in_cluster(test(
+                "crash::an_object_that_is_deleted_before_its_record_is_there_once_again",
+                beside_cluster::deleted_before_recorded,
+            )),
         ]);
     }
     tests
@@ -113,12 +128,52 @@ const PRLIMIT: Program = Program {
     folder: None,
 };
 
+/// Those with an API server.
+fn beside_cluster() -> [Test; 2] {
+    let tests = [
+        test(
+            "crash::kills_and_outages_of_the_api_server_lose_and_double_nothing",
+            beside_cluster::kills_and_outages,
+        ),
+        test(
+            "crash::an_api_server_behind_a_bad_network_has_each_object_once",
+            beside_cluster::bad_network,
+        ),
+    ];
+    tests.map(in_cluster)
+}
+
+/// Those that tell it to stop.
+fn stopping() -> [Test; 3] {
+    [
+        test(
+            "crash::sigterm_finishes_what_was_accepted",
+            drain::finishes_what_it_has,
+        ),
+        test(
+            "crash::sigterm_ends_within_the_grace_period_and_loses_nothing",
+            drain::gives_back_what_it_cannot_finish,
+        ),
+        test(
+            "crash::the_gap_of_one_gateway_is_that_of_its_restart",
+            drain::the_gap_of_one_gateway,
+        ),
+    ]
+}
+
 fn test(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
     Test {
         name,
         needs: None,
         reads: None,
         run,
+    }
+}
+
+fn in_cluster(test: Test) -> Test {
+    Test {
+        needs: Some(API_SERVER),
+        ..test
     }
 }
 

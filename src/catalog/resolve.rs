@@ -21,6 +21,7 @@ use super::source::TriggerSource;
 mod flow;
 mod interceptors;
 mod parts;
+mod retry;
 mod select;
 mod trigger;
 
@@ -110,6 +111,7 @@ pub(super) fn listener(
     plan.problems.extend(refusal.clone());
     let mut resolver = Resolver {
         listener: &object.value,
+        origin: Some(&*object.origin),
         id: &id,
         objects,
         tenants,
@@ -193,6 +195,7 @@ pub(super) fn unreached(objects: &Objects, reached: &HashSet<TriggerId>) -> Vec<
     };
     let mut resolver = Resolver {
         listener: &nobody,
+        origin: None,
         id: &id,
         objects,
         tenants: Reach::Guarded,

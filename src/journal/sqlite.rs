@@ -36,6 +36,7 @@ mod history;
 mod lanes;
 mod retention;
 mod room;
+mod schedule;
 mod schema;
 mod upkeep;
 mod writer;
@@ -227,7 +228,13 @@ impl Journal for SqliteJournal {
 
     fn lease(&self, request: Request) -> Done<'_, Lease> {
         let seal = Arc::clone(&self.seal);
-        self.write(move |connection| delivery::lease(connection, &seal, &request))
+        self.write(move |connection| {
+            let mut lease = delivery::lease(connection, &seal, &request)?;
+            if lease.leased.is_empty() && schedule::set_right(connection, request.now_ms)? > 0 {
+                lease.next_due_ms = Some(request.now_ms);
+            }
+            Ok(lease)
+        })
     }
 
     fn hand_back(&self, back: Vec<HandBack>) -> Done<'_, ()> {
@@ -270,10 +277,7 @@ impl Journal for SqliteJournal {
     }
 
     fn tidy(&self, now_ms: i64, kept: KeptSince) -> Done<'_, usize> {
-        self.write(move |connection| {
-            let overdue = delivery::make_due(connection, now_ms)?;
-            Ok(overdue + retention::forget(connection, now_ms, kept)?)
-        })
+        self.write(move |connection| retention::forget(connection, now_ms, kept))
     }
 
     fn room(&self) -> Room {

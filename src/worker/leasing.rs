@@ -17,7 +17,7 @@ use crate::telemetry::happening::{DeliveryHeldBack, Happening};
 
 use super::flow::{Hold, Lane};
 use super::turns::{Asked, Turn};
-use super::{AFTER_FAILURE, Kept, Worker};
+use super::{AFTER_FAILURE, Kept, LOOK_AGAIN, Worker};
 
 /// Deliveries of one lease.
 const LEASED: usize = 64;
@@ -108,9 +108,6 @@ impl Worker {
 
     /// Leases some of what is due. Gives the time of the next look.
     async fn lease_due(self: &Arc<Self>, round: &mut Round) -> Option<Instant> {
-        if self.clock.since_last() {
-            self.tidy(&CancellationToken::new()).await;
-        }
         let turns = &self.lanes.turns;
         let (bytes, places) = {
             let flow = turns.flow();
@@ -161,7 +158,8 @@ impl Worker {
         let again = self.end_round(round, left);
         let due = round.next_due_ms.take().map(|due_ms| {
             let wait = u64::try_from(due_ms.saturating_sub(unix_ms())).unwrap_or_default();
-            Instant::now() + Duration::from_millis(wait)
+            // The clock may be set in the meantime.
+            Instant::now() + Duration::from_millis(wait).min(LOOK_AGAIN)
         });
         let now = turns.now();
         let token = turns.flow().next_token(now);
