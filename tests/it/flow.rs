@@ -194,6 +194,7 @@ spec:
     ];
     let gateway = Gateway::start(&[("a.yaml", &files.concat())]).await;
     push(&gateway, "one", 1).await;
+    wait_until(|| gate.asked() == 1, "the first one").await;
     let second = push(&gateway, "two", 2).await;
     wait_for_turn(&gateway, &second, Reason::ConcurrencyLimited).await;
     gate.open(2);
