@@ -33,6 +33,7 @@ crash-long cycles='250' events='20000':
 # What the gateway costs, beside a bare server.
 bench:
     cargo bench --bench gateway
+    cargo bench --bench journal
 
 # Recorded cases of Tekton Triggers: a folder of *.jsonl files.
 conformance cases:
