@@ -33,6 +33,7 @@ crash-long cycles='250' events='20000':
 # What the gateway costs, beside a bare server.
 bench:
     cargo bench --bench gateway
+    cargo bench --bench journal
 
 # What a flood on one listener does to another one.
 fairness:

@@ -196,3 +196,37 @@ async fn a_damaged_page_that_is_met_is_told_by_name_and_nothing_new_is_taken() {
     assert!(journal.check().await.is_err());
     drop(folder);
 }
+
+#[tokio::test]
+async fn commits_go_on_while_somebody_reads_for_long_and_the_log_is_begun_anew_after_that() {
+    let fixture = Fixture::new();
+    let log = fixture.folder.path().join("journal.db-wal");
+    // How often the log was begun stands in its first bytes.
+    let begun = || {
+        let mut bytes = [0; 32];
+        let file = std::fs::File::open(&log).unwrap();
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, 0).unwrap();
+        u32::from_be_bytes(bytes[12..16].try_into().unwrap())
+    };
+    fixture.accept(large(0)).await;
+    let reader = Connection::open(fixture.path()).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = "SELECT count(*) FROM events";
+    let seen: i64 = reader.query_row(count, [], |row| row.get(0)).unwrap();
+    let first = begun();
+    // Twice as much as the log may hold before it is to be begun anew.
+    for number in 1..1_000 {
+        fixture.accept(large(number)).await;
+    }
+    assert_eq!(begun(), first, "what somebody reads is kept");
+    let still: i64 = reader.query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(still, seen);
+    drop(reader);
+    for number in 1_000..2_000 {
+        if begun() > first {
+            return;
+        }
+        fixture.accept(large(number)).await;
+    }
+    panic!("the log is never begun anew");
+}
