@@ -24,7 +24,6 @@ use crate::ingress::server::Server;
 use crate::ingress::tls::{Certificate, Look};
 use crate::ingress::{self, Budget, Ingress, router};
 use crate::journal::history::History;
-use crate::journal::progress::RetryPolicy;
 use crate::journal::{Journal, Quota, Quotas};
 use crate::outbound::Http;
 use crate::pipeline::Gate;
@@ -323,7 +322,7 @@ impl Shared {
             action,
             calls: Arc::new(caller),
             metrics: Arc::clone(&self.metrics),
-            policy: RetryPolicy::DEFAULT,
+            policy: config.retry.policy()?,
             deferred_for: config.limits.deferred_time,
             retention: config.retention(),
             lifecycle,

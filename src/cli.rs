@@ -18,6 +18,7 @@ mod check;
 mod evaluate;
 mod events;
 mod gateway;
+mod journal;
 mod migrate;
 mod quickstart;
 mod recorded;
@@ -59,6 +60,8 @@ enum Verb {
     /// Show what a running gateway remembers, perform events once more, erase
     /// them
     Events(events::EventsArgs),
+    /// Check, export, copy or salvage the embedded journal
+    Journal(journal::JournalArgs),
     /// Print the CustomResourceDefinitions for a cluster without Tekton's own
     Crds,
     /// Print a completion script for a shell
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Verb::Migrate(args) => migrate::migrate(args),
         Verb::Send(args) => send::send(args),
         Verb::Events(args) => events::events(args),
+        Verb::Journal(args) => journal::journal(args),
         Verb::Crds => crds(),
         Verb::Completions { shell } => {
             let mut command = Cli::command();

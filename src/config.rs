@@ -14,15 +14,16 @@ use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::ingress::limits::Limits;
-use crate::journal::upkeep::{Bounds, Retention};
 use crate::outbound::{Client, Guard, Proxy};
-use crate::pipeline::Windows;
 use crate::telemetry;
 
 mod journal;
+mod keeping;
+mod retry;
 mod sections;
 
 pub use journal::{JournalPlace, Nats, NatsConfig};
+pub use retry::RetryConfig;
 use sections::span_or_never;
 pub use sections::{
     AdminConfig, DedupeConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig,
@@ -84,6 +85,8 @@ pub struct Config {
     pub payload_retention: Option<Duration>,
     /// How long deliveries are known when they come again.
     pub dedupe: DedupeConfig,
+    /// How often and how long deliveries are tried.
+    pub retry: RetryConfig,
     /// The cluster.
     pub kube: KubeConfig,
     /// Whom the gateway itself calls.
@@ -115,6 +118,7 @@ impl Default for Config {
             given_up_retention: Some(30 * DAY),
             payload_retention: None,
             dedupe: DedupeConfig::default(),
+            retry: RetryConfig::default(),
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),
@@ -248,6 +252,7 @@ impl Config {
                 "must be at least 16MiB, or 0 for no limit",
             );
         }
+        self.retry.policy()?;
         self.journal_place()?;
         if let Sink::Folder(folder) = self.sink()? {
             self.check_sink_folder(&folder)?;
@@ -332,33 +337,6 @@ impl Config {
             waiting_events: limits.waiting_events,
             waiting_bytes: bytes(limits.waiting_bytes),
             refusals_per_second: limits.refusals_per_second,
-        }
-    }
-
-    /// How large the journal may become.
-    pub fn journal_bounds(&self) -> Bounds {
-        let size = self.limits.journal_size.as_u64();
-        Bounds {
-            size: (size > 0).then_some(size),
-            free: self.limits.journal_free.as_u64(),
-        }
-    }
-
-    /// How long deliveries are known when they come again.
-    pub fn windows(&self) -> Windows {
-        Windows {
-            id: self.dedupe.window,
-            hash: self.dedupe.hash_window,
-        }
-    }
-
-    /// How long what is over is kept.
-    pub fn retention(&self) -> Retention {
-        Retention {
-            ended: self.retention,
-            dead: self.dead_retention,
-            given_up: self.given_up_retention,
-            payload: self.payload_retention,
         }
     }
 

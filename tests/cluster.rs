@@ -14,19 +14,30 @@ macro_rules! ensure {
     };
 }
 
-mod api_server;
+pub(crate) mod api_server;
 mod examples;
 mod gateway;
+mod once;
 mod roll_back;
 mod scenarios;
 mod services;
 mod stand_in;
 mod webhook;
 
+/// What the tests of this suite need.
+pub(crate) const API_SERVER: Program = Program {
+    name: "kube-apiserver",
+    how_to_get_it: "tests/cluster/assets/build builds it with Go; or set KUBEBUILDER_ASSETS",
+    folder: Some(assets),
+};
+
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
     let own = scenarios::ALL.iter().chain(&services::ALL);
-    let own = own.chain(&roll_back::ALL).map(|scenario| (scenario, None));
+    let own = own
+        .chain(&roll_back::ALL)
+        .chain(&once::ALL)
+        .map(|scenario| (scenario, None));
     let recorded = Data {
         name: "recorded cases of Tekton Triggers",
         how_to_get_it: "they are no part of the repository; CONFORMANCE_CASES names their folder",
@@ -38,11 +49,7 @@ pub(crate) fn tests() -> Vec<Test> {
     own.chain(recorded)
         .map(|((name, run), reads)| Test {
             name,
-            needs: Some(Program {
-                name: "kube-apiserver",
-                how_to_get_it: "tests/cluster/assets/build builds it with Go; or set KUBEBUILDER_ASSETS",
-                folder: Some(assets),
-            }),
+            needs: Some(API_SERVER),
             reads,
             run: *run,
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, JournalPlace, Nats};
 use crate::journal::Journal;
-use crate::journal::history::{History, NoHistory};
+use crate::journal::history::History;
 use crate::journal::jetstream::JetStreamJournal;
 use crate::journal::sqlite::SqliteJournal;
 
@@ -24,7 +24,7 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<(Arc<dyn Journal>, A
                 seal,
             } = &*nats;
             let opened = JetStreamJournal::open(access, settings, seal).await?;
-            Ok((opened, Arc::new(NoHistory)))
+            Ok((Arc::clone(&opened) as _, opened))
         }
     }
 }

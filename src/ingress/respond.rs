@@ -86,6 +86,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::KindNotServed
         | Reason::NamespaceMissing
         | Reason::ApiUnavailable
+        | Reason::OutcomeUnknown
         | Reason::ManifestInvalid
         | Reason::SinkUnavailable
         | Reason::RetriesExhausted
@@ -105,6 +106,7 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         JournalError::InUse(_)
         | JournalError::Folder { .. }
         | JournalError::Damaged { .. }
+        | JournalError::Unusable { .. }
         | JournalError::TooNew { .. }
         | JournalError::Remote(_)
         | JournalError::Lost
@@ -114,7 +116,6 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         | JournalError::Write(_)
         | JournalError::Over(_)
         | JournalError::Cursor
-        | JournalError::NoHistory
         | JournalError::LogInUse
         | JournalError::Record { .. } => Reason::JournalUnavailable,
     }

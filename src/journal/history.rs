@@ -11,7 +11,7 @@ use crate::model::ids::{DeliveryId, EventId, ListenerId, Revision, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
 
 use super::progress::Progress;
-use super::{Attempt, Done, JournalError, Recorded, Rendered};
+use super::{Attempt, Done, Recorded, Rendered};
 
 use serde_json::{Map, Value};
 
@@ -56,55 +56,6 @@ pub trait History: Send + Sync {
     /// Forgets the payload of events that came before `before_ms` and are not
     /// under way any more. A little at once: how many those were.
     fn forget_payloads(&self, before_ms: i64, now_ms: i64) -> Done<'_, usize>;
-}
-
-/// What a journal says that cannot look back.
-pub struct NoHistory;
-
-fn unsupported<'a, T: Send + 'a>() -> Done<'a, T> {
-    Box::pin(std::future::ready(Err(JournalError::NoHistory)))
-}
-
-impl History for NoHistory {
-    fn events(&self, _: EventFilter, _: Paging) -> Done<'_, Page<EventSummary>> {
-        unsupported()
-    }
-
-    fn event(&self, _: EventId) -> Done<'_, Option<EventRecord>> {
-        unsupported()
-    }
-
-    fn deliveries(&self, _: DeliveryFilter, _: Paging) -> Done<'_, Page<DeliverySummary>> {
-        unsupported()
-    }
-
-    fn delivery(&self, _: DeliveryId) -> Done<'_, Option<(DeliverySummary, DeliveryRecord)>> {
-        unsupported()
-    }
-
-    fn waiting(&self, _: Paging) -> Done<'_, Page<WaitingSummary>> {
-        unsupported()
-    }
-
-    fn erase(&self, _: EventId, _: bool, _: i64) -> Done<'_, Erasure> {
-        unsupported()
-    }
-
-    fn discard(&self, _: DeliveryId, _: i64) -> Done<'_, Change> {
-        unsupported()
-    }
-
-    fn retry_now(&self, _: DeliveryId, _: i64) -> Done<'_, Change> {
-        unsupported()
-    }
-
-    fn wait_again(&self, _: EventId) -> Done<'_, usize> {
-        unsupported()
-    }
-
-    fn forget_payloads(&self, _: i64, _: i64) -> Done<'_, usize> {
-        unsupported()
-    }
 }
 
 /// Which part of a list.

@@ -52,7 +52,7 @@ impl Opened {
 pub(crate) type Promise = fn(&dyn Place) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 
 /// All of them, by name.
-pub(crate) const PROMISES: [(&str, Promise); 18] = [
+pub(crate) const PROMISES: [(&str, Promise); 19] = [
     ("is_performed_once", |p| {
         Box::pin(deliveries::is_performed_once(p))
     }),
@@ -67,6 +67,9 @@ pub(crate) const PROMISES: [(&str, Promise); 18] = [
     }),
     ("keeps_its_schedule_over_a_restart", |p| {
         Box::pin(deliveries::keeps_its_schedule_over_a_restart(p))
+    }),
+    ("remembers_how_far_it_has_come", |p| {
+        Box::pin(deliveries::remembers_how_far_it_has_come(p))
     }),
     ("is_kept_whatever_its_size", |p| {
         Box::pin(deliveries::is_kept_whatever_its_size(p))
@@ -212,6 +215,7 @@ fn attempt(at_ms: i64) -> Attempt {
         ended_ms: at_ms,
         reason: None,
         detail: None,
+        acted: 0,
     }
 }
 

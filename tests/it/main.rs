@@ -10,6 +10,7 @@
 
 mod api;
 mod as_tekton;
+mod care;
 mod cli;
 mod conformance;
 mod deferred;
@@ -29,6 +30,7 @@ mod migrate;
 mod outbound;
 mod reload;
 mod replay;
+mod retries;
 mod secrecy;
 mod shipped;
 mod support;

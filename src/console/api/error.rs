@@ -61,9 +61,6 @@ impl From<JournalError> for ApiError {
                 "log_in_use",
                 error.to_string(),
             ),
-            JournalError::NoHistory => {
-                Self::new(StatusCode::NOT_IMPLEMENTED, "no_history", error.to_string())
-            }
             JournalError::Record { .. } => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "record_unreadable",

@@ -40,6 +40,8 @@ pub(super) struct Held {
     /// The number of the record of its state; 0 where there is none.
     state_sequence: u64,
     state_parts: Option<Parts>,
+    /// How often the server has handed it over.
+    delivered: i64,
 }
 
 /// All of them.
@@ -140,8 +142,8 @@ impl JetStreamJournal {
                 (state, found.sequence, found.parts)
             }
         };
-        let progress = state.progress();
-        if progress.state == DeliveryState::Retrying && progress.due_ms > now_ms {
+        let progress = state.progress_at(arrival.delivered);
+        if state.is_early(now_ms) {
             // It came back before its time: whoever had it may have ended.
             let wait = u64::try_from(progress.due_ms - now_ms).unwrap_or_default();
             self.give_back(&arrival.acker, Some(Duration::from_millis(wait)))
@@ -168,6 +170,7 @@ impl JetStreamJournal {
             resume: head.resume,
             unsealed: unsealed.transpose()?,
             rendered: state.rendered(),
+            acted: state.acted,
         };
         let held = Held {
             acker: Arc::clone(&arrival.acker),
@@ -178,6 +181,7 @@ impl JetStreamJournal {
             state: Arc::new(state),
             state_sequence,
             state_parts,
+            delivered: arrival.delivered,
         };
         self.held.put(leased.id, held);
         Ok(Some(leased))
@@ -240,7 +244,7 @@ impl JetStreamJournal {
         let Some(mut held) = self.held.get(id) else {
             return Ok(());
         };
-        let state = held.state.after(attempt, progress);
+        let state = held.state.after(attempt, progress, held.delivered);
         if progress.state.is_final() {
             self.end(&held, state).await?;
             self.held.remove(id);

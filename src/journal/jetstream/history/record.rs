@@ -166,6 +166,7 @@ impl JetStreamJournal {
             ended_ms: made.ended_ms,
             reason: made.reason,
             detail: made.detail.clone(),
+            acted: record.state.acted,
         });
         let detail = Detail {
             source: self.source_of(&record.revision).await?,
