@@ -81,14 +81,14 @@ pub struct Config {
     /// How long an event is kept that has waited for too long.
     #[serde(deserialize_with = "span_or_never")]
     pub given_up_retention: Option<Duration>,
-    /// How often and how long deliveries are tried.
-    pub retry: RetryConfig,
     /// How long the payload of an event is kept that is not under way; as long
     /// as the event where there is none.
     #[serde(deserialize_with = "span_or_never")]
     pub payload_retention: Option<Duration>,
     /// How long deliveries are known when they come again.
     pub dedupe: DedupeConfig,
+    /// How often and how long deliveries are tried.
+    pub retry: RetryConfig,
     /// The cluster.
     pub kube: KubeConfig,
     /// Whom the gateway itself calls.
@@ -120,9 +120,9 @@ impl Default for Config {
             retention: Some(7 * DAY),
             dead_retention: None,
             given_up_retention: Some(30 * DAY),
-            retry: RetryConfig::default(),
             payload_retention: None,
             dedupe: DedupeConfig::default(),
+            retry: RetryConfig::default(),
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),

@@ -321,8 +321,8 @@ fn accepted_body(listener: &Listener, accepted: &Accepted) -> Map<String, Value>
     }
     if accepted.is_duplicate() {
         body.insert("duplicate".into(), true.into());
-        let advice = "accepted before under this delivery id; to run it again, send it under a \
-                      new id, or put `tripline.dev/redelivery: rerun` on the trigger";
+        let advice = "accepted before under this delivery id; to run it again, replay it \
+                      (`tripline events replay`), send it under a new id, or put `tripline.dev/redelivery: rerun` on the trigger";
         body.insert("message".into(), advice.into());
     }
     body

@@ -98,6 +98,7 @@ impl Replay {
         Ok(Rendered {
             params: answered.params.clone(),
             manifests: rendered.manifests,
+            // Nothing of it was made yet.
             as_of: None,
         })
     }

@@ -225,3 +225,24 @@ fn an_event_of_an_unknown_sender_has_no_delivery_key() {
     let harbor = recall(request(&[], br#"{"type":"PUSH_ARTIFACT","event_data":{}}"#));
     assert!(identify(&listener, &harbor).unwrap().by_hash);
 }
+
+#[test]
+fn what_an_event_has_proved_needs_no_credentials_and_nothing_else_passes() {
+    let store = store();
+    let proving = verifier("github", &["good"]);
+    let proven = [Proven {
+        verifier: "github".into(),
+        secret: proving.secrets()[0].clone(),
+    }];
+    let bare = || request(&[("X-GitHub-Event", "push")], b"{}");
+    let recalled = |verifier: Verifier| {
+        let mut arrival = Arrival::new(bare(), &store, NOW).recalling(&proven);
+        matches!(arrival.verify(&[verifier]), Verification::Verified(_))
+    };
+    assert!(recalled(proving));
+    assert!(recalled(verifier("github", &["other", "good"])));
+    assert!(!recalled(verifier("github", &["other"])));
+    assert!(!recalled(verifier("gitlab", &["good"])));
+    let unproven = verify(bare(), &[verifier("github", &["good"])]);
+    assert_eq!(unproven, "refused signature_missing");
+}

@@ -12,6 +12,7 @@ use crate::support::{Gateway, PUSH_SECRET, Response, SECRET, github_signature, w
 mod groups;
 mod interceptor;
 mod proofs;
+mod replays;
 mod webhooks;
 
 use interceptor::{Elsewhere, manifest};
