@@ -318,7 +318,7 @@ impl Shared {
             metrics: Arc::clone(&self.metrics),
             policy: config.retry.policy()?,
             deferred_for: config.limits.deferred_time,
-            retention: config.retention,
+            retention: config.retention(),
             lifecycle,
             notices,
         }))
@@ -368,7 +368,9 @@ impl Shared {
 async fn open_journal(config: &Config) -> anyhow::Result<Arc<dyn Journal>> {
     match config.journal_place()? {
         JournalPlace::Sqlite(path) => {
-            let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path));
+            let bounds = config.journal_bounds();
+            let open = move || SqliteJournal::open_within(&path, bounds);
+            let opened = tokio::task::spawn_blocking(open);
             Ok(Arc::new(opened.await??))
         }
         JournalPlace::Nats(nats) => {

@@ -14,6 +14,7 @@ use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::ingress::limits::Limits;
+use crate::journal::upkeep::{Bounds, Retention};
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
@@ -23,7 +24,7 @@ mod sections;
 
 pub use journal::{JournalPlace, Nats, NatsConfig};
 pub use retry::RetryConfig;
-use sections::span;
+use sections::span_or_never;
 pub use sections::{
     AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
     ProbeConfig, SecretUrl, TlsConfig, WebhookConfig,
@@ -37,6 +38,8 @@ const DEFAULT_SINK: &str = "out";
 
 /// Triggers that are read when nobody names any.
 const DEFAULT_TRIGGERS: [&str; 3] = ["bindings", "templates", "deploy/quickstart"];
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -66,9 +69,16 @@ pub struct Config {
     pub sink: String,
     /// `namespace/name` of the listener under `/`.
     pub default_listener: Option<String>,
-    /// How long a delivery is kept that ended well or was cancelled.
-    #[serde(deserialize_with = "span")]
-    pub retention: Duration,
+    /// How long a delivery is kept that ended well or was cancelled; for good
+    /// where there is none.
+    #[serde(deserialize_with = "span_or_never")]
+    pub retention: Option<Duration>,
+    /// How long a delivery is kept that was given up.
+    #[serde(deserialize_with = "span_or_never")]
+    pub dead_retention: Option<Duration>,
+    /// How long an event is kept that has waited for too long.
+    #[serde(deserialize_with = "span_or_never")]
+    pub given_up_retention: Option<Duration>,
     /// How often and how long deliveries are tried.
     pub retry: RetryConfig,
     /// The cluster.
@@ -97,7 +107,9 @@ impl Default for Config {
             nats: NatsConfig::default(),
             sink: String::new(),
             default_listener: None,
-            retention: Duration::from_secs(7 * 24 * 60 * 60),
+            retention: Some(7 * DAY),
+            dead_retention: None,
+            given_up_retention: Some(30 * DAY),
             retry: RetryConfig::default(),
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
@@ -225,6 +237,14 @@ impl Config {
             self.check_ports()?;
         }
         self.retry.policy()?;
+        // Less would be full before anything has ended.
+        let size = self.limits.journal_size;
+        if size > ByteSize(0) && size < ByteSize::mib(16) {
+            return invalid(
+                "limits.journalSize",
+                "must be at least 16MiB, or 0 for no limit",
+            );
+        }
         self.journal_place()?;
         if let Sink::Folder(folder) = self.sink()? {
             self.check_sink_folder(&folder)?;
@@ -309,6 +329,24 @@ impl Config {
             waiting_events: limits.waiting_events,
             waiting_bytes: bytes(limits.waiting_bytes),
             refusals_per_second: limits.refusals_per_second,
+        }
+    }
+
+    /// How large the journal may become.
+    pub fn journal_bounds(&self) -> Bounds {
+        let size = self.limits.journal_size.as_u64();
+        Bounds {
+            size: (size > 0).then_some(size),
+            free: self.limits.journal_free.as_u64(),
+        }
+    }
+
+    /// How long what is over is kept.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            ended: self.retention,
+            dead: self.dead_retention,
+            given_up: self.given_up_retention,
         }
     }
 

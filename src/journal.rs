@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::model::event::{BodyRule, RawEvent};
+use crate::model::event::{BodyRule, Proven, RawEvent};
 use crate::model::finding::Finding;
 use crate::model::headers::Headers;
 use crate::model::ids::{DeliveryId, DeliveryKey, EventId, ListenerId, Revision, TriggerId};
@@ -22,12 +22,15 @@ use crate::model::params::Params;
 use crate::model::verdict::{DeliveryState, Reason};
 
 pub mod jetstream;
+pub mod history;
 pub mod progress;
 mod seal;
 pub mod sqlite;
+pub mod upkeep;
 mod waiting;
 
 use progress::Progress;
+use upkeep::{KeptSince, Refusal, Room};
 pub use waiting::{Deferral, Known, NewDeferral, Quota, Quotas, Settlement};
 
 /// The future that a journal's methods return.
@@ -102,11 +105,16 @@ pub trait Journal: Send + Sync {
     /// How many deliveries stand in each state, and how many events wait.
     fn counts(&self) -> Done<'_, Counts>;
 
-    /// Forgets keys whose time is over at `now_ms`, and deliveries that ended
-    /// well or were cancelled before `ended_before_ms`; and makes due what was
-    /// written by a clock that has been put back to `now_ms` since. A little at
-    /// once: how much it was, 0 where nothing is left to do.
-    fn tidy(&self, now_ms: i64, ended_before_ms: i64) -> Done<'_, usize>;
+    /// Forgets keys whose time is over at `now_ms`, and what was over before it
+    /// had to be to be kept; and makes due what was written by a clock that has
+    /// been put back to `now_ms` since. A little at once: how much it was, 0
+    /// where nothing is left to do.
+    fn tidy(&self, now_ms: i64, kept: KeptSince) -> Done<'_, usize>;
+
+    /// How large it is and whether it takes new events, as far as it knows.
+    fn room(&self) -> Room {
+        Room::default()
+    }
 
     /// Whether it can be written now.
     fn check(&self) -> Done<'_, ()>;
@@ -123,8 +131,12 @@ pub struct NewEvent {
     /// The id for deliveries that are performed again: those stand for an
     /// event of their own.
     pub rerun_id: EventId,
+    /// The event that it replays.
+    pub replay_of: Option<EventId>,
     /// The listener that it came to.
     pub listener: ListenerId,
+    /// Which secrets have proved who sent it.
+    pub proven: Vec<Proven>,
     /// When it came, in milliseconds of Unix time.
     pub received_ms: i64,
     /// When it was found to be wanted: later where it had to wait.
@@ -185,6 +197,8 @@ pub struct NewDelivery {
     /// them. They are sealed before they are written, and forgotten once
     /// nobody has to be asked any more.
     pub unsealed: Option<Headers>,
+    /// What it makes, where that is known already: it is committed at once.
+    pub rendered: Option<Arc<Rendered>>,
 }
 
 /// What became of one delivery that was to be recorded, in the order given.
@@ -359,9 +373,7 @@ pub enum JournalError {
         message: String,
     },
     /// The file is no journal, or a damaged one.
-    #[error(
-        "the journal {path} is damaged or no journal: {source}; move it away to start with an empty one"
-    )]
+    #[error("the journal {path} is damaged or no journal: {source}; {}", upkeep::salvage_hint(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -394,12 +406,26 @@ pub enum JournalError {
         "it was sealed by a gateway with another key; give all gateways of one journal the same seal key"
     )]
     OtherSeal,
+    /// No new events are taken, so that what was accepted is safe.
+    #[error("{0}")]
+    Refused(Refusal),
     /// The journal is closed.
     #[error("the journal is closed")]
     Closed,
     /// The write failed; nothing of it is on disk.
     #[error("the journal could not be written: {0}")]
     Write(#[from] rusqlite::Error),
+    /// The delivery was cancelled while somebody worked on it.
+    #[error("delivery {0} was cancelled meanwhile")]
+    Over(DeliveryId),
+    /// Whoever pages through a list has made the cursor up.
+    #[error("the cursor is none that a page has given")]
+    Cursor,
+    /// The log could not be emptied, because somebody reads it.
+    #[error(
+        "the payload is erased, but the journal's log still has it because something reads the journal; erase it again to empty the log"
+    )]
+    LogInUse,
     /// A record cannot be read back.
     #[error("record {id} of the journal cannot be read: {message}")]
     Record {

@@ -5,6 +5,7 @@
 //! closed sets; what a payload says is never one, and credentials are neither.
 
 pub mod happening;
+mod journal;
 mod lines;
 mod log;
 mod metrics;

@@ -20,6 +20,7 @@ use crate::clock::{PutBack, unix_ms};
 use crate::failpoint::{self, Point};
 use crate::intercept::calls::Calls;
 use crate::journal::progress::RetryPolicy;
+use crate::journal::upkeep::Retention;
 use crate::journal::{Done, Journal, JournalError};
 use crate::model::secret::Secrets;
 use crate::pipeline::{Gate, Held};
@@ -32,6 +33,7 @@ mod caller;
 mod deferred;
 pub mod lifecycle;
 mod revisions;
+mod upkeep;
 
 pub use caller::Caller;
 use deferred::Look;
@@ -50,8 +52,8 @@ const LEASED_UNITS: u32 = 64 * 1024;
 /// Bytes that one unit stands for.
 const UNIT: usize = 1024;
 
-/// How often it is looked whether something has waited, or is kept, for too
-/// long, and whether something is due by another clock.
+/// How often it is looked whether something has waited for too long, and whether
+/// something is due by another clock.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long to leave the journal alone after it failed.
@@ -94,8 +96,8 @@ pub struct Parts {
     pub policy: RetryPolicy,
     /// How long an event may wait until somebody can decide on it.
     pub deferred_for: Duration,
-    /// How long a delivery is kept that ended well or was cancelled.
-    pub retention: Duration,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Tells those whom listeners name what becomes of events.
     pub lifecycle: Lifecycle,
     /// Who publishes what becomes of deliveries, in a cluster.
@@ -168,7 +170,11 @@ impl Worker {
     /// wait for that may drop the future: what is left is on disk.
     pub async fn run(self: &Arc<Self>, queue: Queue, stop: CancellationToken) {
         // Side by side: whatever the one waits for must not hold up the other.
-        tokio::join!(self.perform(queue.0, &stop), self.look_after(&stop));
+        tokio::join!(
+            self.perform(queue.0, &stop),
+            self.look_after(&stop),
+            self.keep_up(&stop)
+        );
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -214,7 +220,6 @@ impl Worker {
                 () = self.asking.is_wanted() => self.look_at_deferred(Look::New, stop).await,
                 _ = look_again.tick() => {
                     self.look_at_deferred(Look::OnlyAge, stop).await;
-                    self.tidy(stop).await;
                 }
             }
         }
@@ -301,21 +306,6 @@ impl Worker {
                 return;
             }
             tokio::time::sleep(AFTER_FAILURE).await;
-        }
-    }
-
-    /// Forgets what is old, a little at once.
-    async fn tidy(&self, stop: &CancellationToken) {
-        let kept_ms = i64::try_from(self.parts.retention.as_millis()).unwrap_or(i64::MAX);
-        while !stop.is_cancelled() {
-            let now_ms = unix_ms();
-            let forgotten = self.journal().tidy(now_ms, now_ms.saturating_sub(kept_ms));
-            match forgotten.await {
-                Ok(0) => return,
-                // Some of it may be due now.
-                Ok(_) => self.wake.notify_one(),
-                Err(error) => return self.report("what is no longer kept", &error),
-            }
         }
     }
 

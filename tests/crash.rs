@@ -8,16 +8,24 @@ use libtest_mimic::Failed;
 
 use crate::{Program, Test};
 
-mod gateway;
+mod disk;
+pub(crate) mod gateway;
 mod kill;
-mod load;
+pub(crate) mod load;
 mod old;
-mod oracle;
+pub(crate) mod oracle;
 mod points;
-mod random;
+pub(crate) mod random;
 mod rough;
 mod trace;
-mod world;
+pub(crate) mod world;
+
+/// What makes a small disk.
+const MOUNT: Program = Program {
+    name: "mount",
+    how_to_get_it: "apt-get install mount",
+    folder: None,
+};
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
@@ -35,6 +43,27 @@ pub(crate) fn tests() -> Vec<Test> {
             ..test(
                 "crash::every_202_is_written_after_the_sync_of_its_group",
                 trace::each_202_follows_its_sync,
+            )
+        },
+        Test {
+            needs: Some(MOUNT),
+            ..test(
+                "crash::new_events_are_refused_before_the_disk_is_full",
+                disk::refused_before_it_is_full,
+            )
+        },
+        Test {
+            needs: Some(MOUNT),
+            ..test(
+                "crash::a_disk_that_is_full_to_the_last_byte_loses_nothing",
+                disk::full_to_the_last_byte,
+            )
+        },
+        Test {
+            needs: Some(PRLIMIT),
+            ..test(
+                "crash::a_disk_that_cannot_be_written_loses_nothing",
+                disk::unwritable,
             )
         },
     ];
@@ -64,6 +93,13 @@ const STRACE: Program = Program {
     folder: None,
 };
 
+/// What bounds how large files may become.
+const PRLIMIT: Program = Program {
+    name: "prlimit",
+    how_to_get_it: "apt-get install util-linux",
+    folder: None,
+};
+
 fn test(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
     Test {
         name,
@@ -74,7 +110,7 @@ fn test(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
 }
 
 /// Runs a test and says with which seed it failed.
-fn report(seed: u64, run: impl FnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
+pub(crate) fn report(seed: u64, run: impl FnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
     run().map_err(|error| {
         let message = error.message().unwrap_or_default().to_owned();
         Failed::from(format!("{message} (CRASH_SEED={seed})"))

@@ -8,6 +8,7 @@ use libtest_mimic::Failed;
 use crate::contract::PROMISES;
 use crate::{Program, Test};
 
+mod gateways;
 mod promises;
 mod server;
 
@@ -26,10 +27,25 @@ macro_rules! scenario {
     };
 }
 
-const SCENARIOS: [Scenario; 1] = [scenario!(
-    "keeps_every_promise_of_a_journal",
-    promises::every_promise
-)];
+const SCENARIOS: [Scenario; 5] = [
+    scenario!("keeps_every_promise_of_a_journal", promises::every_promise),
+    scenario!(
+        "loses_and_doubles_nothing_when_gateways_are_killed",
+        gateways::killed_in_turn
+    ),
+    scenario!(
+        "loses_and_doubles_nothing_when_it_is_killed",
+        gateways::server_killed
+    ),
+    scenario!(
+        "loses_and_doubles_nothing_as_one_of_three",
+        gateways::one_of_three_lost
+    ),
+    scenario!(
+        "gives_what_a_held_gateway_had_to_another",
+        gateways::held_for_long
+    ),
+];
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {

@@ -131,7 +131,8 @@ impl Config {
                 replicas: nats.replicas,
                 max_bytes: bound(nats.max_bytes),
                 history_max_bytes: bound(nats.history_max_bytes),
-                retention: self.retention,
+                // A stream takes zero for ever.
+                retention: self.retention.unwrap_or_default(),
                 dedupe_kept_for: DEDUPE_KEPT_FOR,
             },
             seal: match &nats.seal_key_file {

@@ -197,6 +197,8 @@ pub struct LimitsConfig {
     #[serde(deserialize_with = "span")]
     pub deleted_after: Duration,
     pub(super) refusals_per_second: u32,
+    pub(super) journal_size: ByteSize,
+    pub(super) journal_free: ByteSize,
 }
 
 /// How the gateway stops.
@@ -279,6 +281,8 @@ impl Default for LimitsConfig {
             deferred_time: Duration::from_secs(24 * 60 * 60),
             deleted_after: Duration::from_secs(60),
             refusals_per_second: limits.refusals_per_second,
+            journal_size: ByteSize::gib(10),
+            journal_free: ByteSize::mib(64),
         }
     }
 }
@@ -299,6 +303,16 @@ impl Default for LogConfig {
             level: "info".into(),
         }
     }
+}
+
+/// A time, or nothing for "never".
+pub(super) fn span_or_never<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    struct Span(#[serde(deserialize_with = "span")] Duration);
+    let span = Option::<Span>::deserialize(deserializer)?;
+    Ok(span.map(|Span(time)| time))
 }
 
 /// A time such as `10s`, `5m` or `1h30m`.

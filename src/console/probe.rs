@@ -62,7 +62,14 @@ pub fn probe_router(health: Arc<Health>) -> Router {
 
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
     let asked = tokio::time::timeout(JOURNAL_ANSWERS_WITHIN, health.journal.check()).await;
-    let journal = matches!(asked, Ok(Ok(_)));
+    let problem = match asked {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!(
+            "the journal does not answer within {JOURNAL_ANSWERS_WITHIN:?}"
+        )),
+    };
+    let journal = problem.is_none();
     let config = health.loaded.load(Ordering::Acquire);
     let draining = health.draining.load(Ordering::Acquire);
     let ready = journal && config && !draining;
@@ -71,18 +78,26 @@ async fn readyz(State(health): State<Arc<Health>>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body = json!({
+    let mut body = json!({
         "ready": ready,
         "journal": journal,
         "config": config,
         "draining": draining,
         "guarantee": health.journal.guarantee(),
     });
+    if let Some(problem) = problem {
+        body["problem"] = problem.into();
+    }
     let json = [(CONTENT_TYPE, "application/json")];
     (status, json, format!("{body}\n")).into_response()
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
+    let counted = tokio::time::timeout(JOURNAL_ANSWERS_WITHIN, health.journal.counts()).await;
+    let counts = counted.ok().and_then(Result::ok);
+    health
+        .metrics
+        .note_journal(&health.journal.room(), counts.as_ref());
     match health.metrics.encode() {
         Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

@@ -93,6 +93,8 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::RecordUnreadable
         | Reason::TriggerMissing
         | Reason::TriggerDeleted
+        | Reason::Discarded
+        | Reason::Erased
         | Reason::DeferredExpired => StatusCode::ACCEPTED,
     }
 }
@@ -108,8 +110,12 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         | JournalError::Remote(_)
         | JournalError::Lost
         | JournalError::OtherSeal
+        | JournalError::Refused(_)
         | JournalError::Closed
         | JournalError::Write(_)
+        | JournalError::Over(_)
+        | JournalError::Cursor
+        | JournalError::LogInUse
         | JournalError::Record { .. } => Reason::JournalUnavailable,
     }
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::consumer::PullConsumer;
 use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::model::ids::{DeliveryId, EventId, Revision};
 
 use super::progress::Progress;
 use super::seal::Seal;
+use super::upkeep::KeptSince;
 use super::{
     Admitted, Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Lease,
     NewDeferral, NewEvent, Quotas, Receipt, Rendered, Settlement,
@@ -46,6 +48,11 @@ const ADMITTED_AT_ONCE: usize = 4096;
 
 /// Deliveries that are looked at at once.
 const OPENED_AT_ONCE: usize = 16;
+
+/// How long the streams may take to be there, and how long to wait before they
+/// are asked for again.
+const PREPARED_WITHIN: Duration = Duration::from_secs(30);
+const PREPARE_AGAIN: Duration = Duration::from_millis(500);
 
 /// How long a revision counts as written down once it was.
 const REVISION_HOLDS_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -128,8 +135,7 @@ impl JetStreamJournal {
         let client = access.connect().await?;
         let names = Names::new(&settings.prefix);
         let store = Store::new(client, names.clone(), settings.replicas);
-        names.ensure(&store.context, settings).await?;
-        let consumers = pull::make_consumers(&store).await?;
+        let consumers = prepare(&store, settings).await?;
         let journal = Arc::new(Self {
             store,
             names,
@@ -221,6 +227,25 @@ impl JetStreamJournal {
     }
 }
 
+/// Makes streams and consumers. Servers that have just been started choose
+/// their leaders first.
+async fn prepare(store: &Store, settings: &Settings) -> Result<Vec<PullConsumer>, JournalError> {
+    let began = Instant::now();
+    loop {
+        let prepared = async {
+            store.names.ensure(&store.context, settings).await?;
+            pull::make_consumers(store).await
+        };
+        match prepared.await {
+            Err(error) if began.elapsed() < PREPARED_WITHIN => {
+                tracing::debug!(%error, "the streams are not there yet");
+                tokio::time::sleep(PREPARE_AGAIN).await;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Makes the folder where it is not there, its owner's alone.
 fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
@@ -309,7 +334,7 @@ impl Journal for JetStreamJournal {
         Box::pin(self.count())
     }
 
-    fn tidy(&self, _now_ms: i64, _ended_before_ms: i64) -> Done<'_, usize> {
+    fn tidy(&self, _now_ms: i64, _kept: KeptSince) -> Done<'_, usize> {
         // The streams forget by age.
         Box::pin(async { Ok(0) })
     }

@@ -60,6 +60,8 @@ pub enum Happening {
     TriggerGone,
     /// A stopping worker, or a restarted process, gives it back.
     HandedBack,
+    /// Somebody does not want it any more, dead or alive.
+    PutAway(Reason),
 }
 
 impl Happening {
@@ -73,7 +75,8 @@ impl Happening {
             | Self::FailedForAWhile(reason)
             | Self::FailedForGood(reason)
             | Self::NotTried(reason)
-            | Self::NotWanted(reason) => Some(reason),
+            | Self::NotWanted(reason)
+            | Self::PutAway(reason) => Some(reason),
         }
     }
 }
@@ -116,8 +119,8 @@ impl Progress {
     }
 
     /// Where the delivery stands after something has happened to it. Nothing
-    /// happens to one that has come to its end. `chance` (0 to 1) draws the
-    /// wait.
+    /// happens to one that has come to its end, but that a dead one is put
+    /// away. `chance` (0 to 1) draws the wait.
     #[must_use]
     pub fn after(
         self,
@@ -126,7 +129,9 @@ impl Progress {
         policy: &RetryPolicy,
         chance: f64,
     ) -> Self {
-        if self.state.is_final() {
+        let is_put_away =
+            self.state == DeliveryState::Dead && matches!(happening, Happening::PutAway(_));
+        if self.state.is_final() && !is_put_away {
             return self;
         }
         let to = |state, reason| Self {
@@ -149,6 +154,7 @@ impl Progress {
             Happening::TriggerGone => {
                 return to(DeliveryState::Cancelled, Some(Reason::TriggerDeleted));
             }
+            Happening::PutAway(reason) => return to(DeliveryState::Cancelled, Some(reason)),
             Happening::NotWanted(reason) => {
                 return attempted(DeliveryState::Cancelled, Some(reason));
             }

@@ -20,6 +20,7 @@ use crate::model::ids::{DeliveryId, EventId};
 
 use super::progress::Progress;
 use super::seal::Seal;
+use super::upkeep::{Bounds, KeptSince, Room};
 use super::{
     Admitted, Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Lease,
     NewDeferral, NewEvent, Quotas, Receipt, Rendered, Settlement,
@@ -28,13 +29,18 @@ use super::{
 mod checkpoint;
 mod deferral;
 mod delivery;
+mod erase;
 mod event;
 mod folder;
+mod history;
 mod retention;
+mod room;
 mod schedule;
 mod schema;
+mod upkeep;
 mod writer;
 
+use room::{Gauge, folder_of};
 use writer::Job;
 
 /// Jobs that may wait for the writer. Beyond, the gateway answers 503.
@@ -49,6 +55,8 @@ pub struct SqliteJournal {
     seal: Arc<Seal>,
     writer: Mutex<Option<JoinHandle<()>>>,
     checkpoints: checkpoint::Checkpoints,
+    upkeep: upkeep::Keeper,
+    gauge: Arc<Gauge>,
     /// Held as long as the journal is open: one process a folder.
     _lock: File,
 }
@@ -59,10 +67,12 @@ impl SqliteJournal {
     ///
     /// Blocks on the disk.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
+        Self::open_within(path, Bounds::NONE)
+    }
+
+    /// As [`SqliteJournal::open`], for one that keeps itself within `bounds`.
+    pub fn open_within(path: &Path, bounds: Bounds) -> Result<Self, JournalError> {
+        let folder = folder_of(path);
         let lock = folder::claim(folder)?;
         let seal = Seal::open(&folder.join("seal.key")).map_err(|error| JournalError::Folder {
             path: folder.to_owned(),
@@ -78,14 +88,21 @@ impl SqliteJournal {
             .map_err(|source| damaged(path, source))?;
         let reader = schema::open_reader(path)?;
         let failing = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&failing);
+        let gauge = Arc::new(Gauge::new(path, bounds));
+        let (told, watched) = (Arc::clone(&failing), Arc::clone(&gauge));
+        let no_thread = |error: std::io::Error| JournalError::Folder {
+            path: folder.to_owned(),
+            message: error.to_string(),
+        };
         let writer = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || writer::run(connection, queue, log, &told))
-            .map_err(|error| JournalError::Folder {
-                path: folder.to_owned(),
-                message: error.to_string(),
-            })?;
+            .spawn(move || writer::run(connection, queue, log, &told, &watched))
+            .map_err(no_thread)?;
+        let upkeep = upkeep::Upkeep {
+            jobs: jobs.downgrade(),
+            gauge: Arc::clone(&gauge),
+            log: checkpoints.waker(),
+        };
         Ok(Self {
             jobs: Mutex::new(Some(jobs)),
             failing,
@@ -93,6 +110,8 @@ impl SqliteJournal {
             seal: Arc::new(seal),
             writer: Mutex::new(Some(writer)),
             checkpoints,
+            upkeep: upkeep.start().map_err(no_thread)?,
+            gauge,
             _lock: lock,
         })
     }
@@ -104,11 +123,12 @@ impl SqliteJournal {
         F: Fn(&Connection) -> Result<T, JournalError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let jobs = self.sender();
+        let (jobs, gauge) = (self.sender(), &self.gauge);
         Box::pin(async move {
             let job: Box<dyn Job> = Box::new(writer::Task::new(work, answer));
             jobs?.send(job).await.map_err(|_| JournalError::Closed)?;
-            answered.await.map_err(|_| JournalError::Closed)?
+            let done = answered.await.map_err(|_| JournalError::Closed)?;
+            done.map_err(|error| gauge.explain(error))
         })
     }
 
@@ -118,21 +138,25 @@ impl SqliteJournal {
     }
 
     /// As [`SqliteJournal::write`], for work that a caller outside waits for:
-    /// where the queue is full it is refused at once.
+    /// where the queue is full, or there is no room, it is refused at once.
     fn write_or_refuse<T, F>(&self, work: F) -> Done<'_, T>
     where
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, JournalError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let jobs = self.sender();
+        let (jobs, gauge) = (self.sender(), &self.gauge);
         Box::pin(async move {
+            if let Some(refusal) = gauge.refusal() {
+                return Err(JournalError::Refused(refusal));
+            }
             let job: Box<dyn Job> = Box::new(writer::Task::new(work, answer));
             jobs?.try_send(job).map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => JournalError::Busy,
                 mpsc::error::TrySendError::Closed(_) => JournalError::Closed,
             })?;
-            answered.await.map_err(|_| JournalError::Closed)?
+            let done = answered.await.map_err(|_| JournalError::Closed)?;
+            done.map_err(|error| gauge.explain(error))
         })
     }
 }
@@ -144,13 +168,14 @@ impl SqliteJournal {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
     {
-        let reader = Arc::clone(&self.reader);
+        let (reader, gauge) = (Arc::clone(&self.reader), &self.gauge);
         Box::pin(async move {
             let asked = tokio::task::spawn_blocking(move || {
                 let reader = reader.lock().map_err(|_| JournalError::Closed)?;
                 question(reader.as_ref().ok_or(JournalError::Closed)?)
             });
-            asked.await.map_err(|_| JournalError::Closed)?
+            let answer = asked.await.map_err(|_| JournalError::Closed)?;
+            answer.map_err(|error| gauge.explain(error))
         })
     }
 }
@@ -254,21 +279,29 @@ impl Journal for SqliteJournal {
         self.read(delivery::counts)
     }
 
-    fn tidy(&self, now_ms: i64, ended_before_ms: i64) -> Done<'_, usize> {
-        self.write(move |connection| {
-            let overdue = delivery::make_due(connection, now_ms)?;
-            Ok(overdue + retention::forget(connection, now_ms, ended_before_ms)?)
-        })
+    fn tidy(&self, now_ms: i64, kept: KeptSince) -> Done<'_, usize> {
+        self.write(move |connection| retention::forget(connection, now_ms, kept))
+    }
+
+    fn room(&self) -> Room {
+        self.gauge.room()
     }
 
     fn check(&self) -> Done<'_, ()> {
         let failing = Arc::clone(&self.failing);
-        self.write(move |connection| {
+        let written = self.write_or_refuse(move |connection| {
             // Only a write says whether one can be made.
             if failing.load(Ordering::Acquire) {
                 schema::touch(connection)?;
             }
             Ok(())
+        });
+        Box::pin(async move {
+            match written.await {
+                // It answers, if late.
+                Err(JournalError::Busy) => Ok(()),
+                written => written,
+            }
         })
     }
 
@@ -283,6 +316,7 @@ impl Journal for SqliteJournal {
             });
             joined.await.map_err(|_| JournalError::Closed)?;
             self.checkpoints.stop();
+            self.upkeep.stop();
             Ok(())
         })
     }

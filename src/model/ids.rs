@@ -56,6 +56,20 @@ impl DeliveryKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The provider and the id that the key was made of.
+    pub fn sender_and_id(&self) -> Option<(&str, &str)> {
+        let (_, rest) = part(&self.0)?;
+        let (provider, rest) = part(rest)?;
+        let (_, rest) = part(rest)?;
+        Some((provider, part(rest)?.0))
+    }
+}
+
+/// The first part of a key, and the rest.
+fn part(key: &str) -> Option<(&str, &str)> {
+    let (length, rest) = key.split_once(':')?;
+    rest.split_at_checked(length.parse().ok()?)
 }
 
 /// Namespace and name of an EventListener.
@@ -130,6 +144,13 @@ mod tests {
         let one = DeliveryKey::new(&listener("ci", "gh"), "github", "ab", "c");
         let other = DeliveryKey::new(&listener("ci", "gh"), "github", "a", "bc");
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_key_tells_whose_it_is_and_which() {
+        let key = DeliveryKey::new(&listener("ci", "gh"), "some:one", "4:x", "a:1");
+        assert_eq!(key.sender_and_id(), Some(("some:one", "a:1")));
+        assert_eq!(DeliveryKey("9:short".into()).sender_and_id(), None);
     }
 
     #[test]

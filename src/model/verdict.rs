@@ -223,6 +223,8 @@ reasons! {
     RecordUnreadable "record_unreadable" "The journal's record of the delivery cannot be read.",
     TriggerMissing "trigger_missing" "The configuration does not have the trigger; the delivery waits for it to come back.",
     TriggerDeleted "trigger_deleted" "The trigger was deleted before the delivery was done.",
+    Discarded "discarded" "Somebody has discarded the delivery.",
+    Erased "erased" "The event's payload was erased before the delivery was done.",
     DeferredExpired "deferred_expired" "What the event waited for did not come in time.",
 }
 

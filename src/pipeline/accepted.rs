@@ -276,6 +276,8 @@ impl Accepted {
         NewEvent {
             id: self.event,
             rerun_id: EventId(at.rerun),
+            replay_of: None,
+            proven: self.proven.clone(),
             listener: listener.id.clone(),
             received_ms: at.received_ms,
             accepted_ms: at.now_ms,
@@ -368,6 +370,7 @@ fn delivery(judgement: &Judgement, trigger: &Trigger, event: &VerifiedEvent) -> 
         resume: judgement.resume,
         // Whoever is asked may have to see what proves the event.
         unsealed: judgement.resume.map(|_| event.headers().clone()),
+        rendered: None,
     }
 }
 

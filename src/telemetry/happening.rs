@@ -7,9 +7,13 @@ use tracing::{debug, error, info, warn};
 use crate::model::ids::{DeliveryId, EventId, ListenerId, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason, Verdict};
 
+use super::journal::Refused;
 use super::metrics::{Ended, Judged, Metrics, Outcome, Status};
 
 mod around;
+mod journal;
+
+pub use journal::{JournalRefuses, JournalTakes};
 
 pub use around::{CertificateChanged, ClusterFailed, LifecycleLost, PortFailed};
 
@@ -298,6 +302,10 @@ pub struct JournalFailed<'a> {
 impl Happening for JournalFailed<'_> {
     fn emit(&self, metrics: &Metrics) {
         metrics.journal_errors.inc();
+        if let crate::journal::JournalError::Refused(refusal) = self.error {
+            let reason = Refused::of(refusal.code());
+            metrics.journal.refused.get_or_create(&reason).inc();
+        }
         metrics
             .lines
             .write(|| error!(what = self.what, "{}", self.error));

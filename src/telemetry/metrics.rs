@@ -7,8 +7,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::journal::Counts;
+use crate::journal::upkeep::Room;
 use crate::model::verdict::{DeliveryState, Reason, Verdict};
 
+use super::journal::JournalMetrics;
 use super::lines::Lines;
 use super::tekton::Tekton;
 
@@ -56,6 +59,7 @@ pub struct Metrics {
     pub(super) config_errors: Gauge,
     pub(super) connections: Gauge,
     pub(super) journal_errors: Counter,
+    pub(super) journal: JournalMetrics,
     pub(super) api_errors: Counter,
     /// Lines that others can cause as often as they like.
     pub(super) lines: Lines,
@@ -78,6 +82,7 @@ impl Default for Metrics {
             config_errors: Gauge::default(),
             connections: Gauge::default(),
             journal_errors: Counter::default(),
+            journal: JournalMetrics::default(),
             api_errors: Counter::default(),
             lines: Lines::default(),
         };
@@ -146,11 +151,20 @@ impl Metrics {
             "Times that the journal could not be read or written",
             self.journal_errors.clone(),
         );
+        self.journal.register(registry);
         registry.register(
             "lines_left_out",
             "Log lines that were not written because there were too many",
             self.lines.left_out.clone(),
         );
+    }
+
+    /// Notes how large the journal is, and what is in it, where that is known.
+    pub fn note_journal(&self, room: &Room, counts: Option<&Counts>) {
+        self.journal.note_room(room);
+        if let Some(counts) = counts {
+            self.journal.note_counts(counts);
+        }
     }
 
     /// The text of `/metrics`, in the OpenMetrics format.

@@ -106,6 +106,7 @@ fn delivery(trigger: &str) -> NewDelivery {
         findings: Vec::new(),
         resume: None,
         unsealed: None,
+        rendered: None,
     }
 }
 
@@ -117,6 +118,8 @@ fn event(key: &str, at_ms: i64, triggers: &[&str]) -> NewEvent {
     NewEvent {
         id: EventId::of_key(&key),
         rerun_id: EventId(Uuid::now_v7()),
+        replay_of: None,
+        proven: Vec::new(),
         listener: listener(),
         received_ms: at_ms,
         accepted_ms: at_ms,

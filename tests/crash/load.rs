@@ -36,7 +36,7 @@ pub(crate) struct Load {
 
 struct Shared {
     namespace: String,
-    address: Mutex<Option<SocketAddr>>,
+    addresses: Mutex<Vec<SocketAddr>>,
     stop: AtomicBool,
     /// Events that may still be drawn.
     left: AtomicU64,
@@ -50,7 +50,7 @@ impl Load {
     pub(crate) fn start(namespace: &str, seed: u64, senders: u64, events: u64) -> Self {
         let shared = Arc::new(Shared {
             namespace: namespace.to_owned(),
-            address: Mutex::new(None),
+            addresses: Mutex::default(),
             stop: AtomicBool::new(false),
             left: AtomicU64::new(events),
             next: AtomicU64::new(0),
@@ -67,7 +67,12 @@ impl Load {
 
     /// Where the gateway is now.
     pub(crate) fn turn_to(&self, address: SocketAddr) {
-        *self.shared.address.lock().unwrap() = Some(address);
+        self.spread_over(&[address]);
+    }
+
+    /// Where several gateways are now.
+    pub(crate) fn spread_over(&self, addresses: &[SocketAddr]) {
+        *self.shared.addresses.lock().unwrap() = addresses.to_vec();
     }
 
     /// How many events were answered 202.
@@ -173,8 +178,10 @@ impl Sender {
         Some(event)
     }
 
-    fn connect(&self) -> Option<TcpStream> {
-        connect((*self.shared.address.lock().unwrap())?)
+    fn connect(&mut self) -> Option<TcpStream> {
+        let addresses = self.shared.addresses.lock().unwrap().clone();
+        let any = self.random.between(0, addresses.len().max(1) as u64);
+        connect(*addresses.get(usize::try_from(any).ok()?)?)
     }
 
     fn send(&self, stream: &mut TcpStream, event: &Event) -> Option<(u16, String)> {
@@ -190,7 +197,7 @@ impl Sender {
 }
 
 /// Status and event id of an answer, where there is one.
-fn read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
+pub(crate) fn read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 2048];
     loop {
@@ -210,7 +217,7 @@ fn read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
 }
 
 /// A connection with timeouts.
-fn connect(address: SocketAddr) -> Option<TcpStream> {
+pub(crate) fn connect(address: SocketAddr) -> Option<TcpStream> {
     let stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_nodelay(true).ok()?;

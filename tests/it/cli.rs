@@ -364,7 +364,7 @@ fn a_command_line_that_cannot_be_used_says_why() {
             &["serve", "-t", "t", "--admin", "0.0.0.0:0"],
             "admin.tokenFile",
         ),
-        (&["serve", "-t", "t", "--journal", "nats://x"], "journal"),
+        (&["serve", "-t", "t", "--journal", "redis://x"], "journal"),
         (
             &["serve", "-t", "t", "--config", "nowhere.yaml"],
             "nowhere.yaml",

@@ -12,6 +12,7 @@ use tripline::catalog::{Catalog, Loader, SourceFile};
 use tripline::intercept::calls::NoCalls;
 use tripline::journal::progress::RetryPolicy;
 use tripline::journal::sqlite::SqliteJournal;
+use tripline::journal::upkeep::Retention;
 use tripline::journal::{Journal, Quota, Quotas};
 use tripline::model::event::{BodyRule, RawEvent};
 use tripline::model::headers::Headers;
@@ -313,7 +314,7 @@ async fn an_attempt_that_panics_is_made_again() {
         metrics: Arc::default(),
         policy: RetryPolicy::DEFAULT,
         deferred_for: Duration::from_secs(60),
-        retention: Duration::from_secs(60),
+        retention: Retention::default(),
         notices: None,
         lifecycle: Lifecycle::silent(),
     });

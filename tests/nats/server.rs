@@ -75,9 +75,9 @@ impl Servers {
                 own.join("data").display(),
             );
             if count > 1 {
-                let _ = write!(
+                let _ = writeln!(
                     text,
-                    "cluster {{ name: c, host: 127.0.0.1, port: {}, routes: [{routes_text}] }}\n",
+                    "cluster {{ name: c, host: 127.0.0.1, port: {}, routes: [{routes_text}] }}",
                     routes[number]
                 );
             }

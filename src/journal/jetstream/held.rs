@@ -132,7 +132,11 @@ impl JetStreamJournal {
             return Ok(None);
         }
         let (state, state_sequence, state_parts) = match state {
-            None => (StateRecord::new(head.accepted_ms), 0, None),
+            None => (
+                StateRecord::new(head.accepted_ms, head.making.clone()),
+                0,
+                None,
+            ),
             Some(found) => {
                 let state: StateRecord = record::read(found.sequence, &found.payload)?;
                 (state, found.sequence, found.parts)

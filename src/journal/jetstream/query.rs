@@ -26,7 +26,7 @@ impl JetStreamJournal {
                     record::read::<DeliveryRecord>(found.sequence, &found.payload)?.state
                 }
                 // Nobody has ended an attempt yet.
-                None => StateRecord::new(record.accepted_ms),
+                None => StateRecord::new(record.accepted_ms, None),
             };
             views.push(DeliveryView {
                 id: number(event, &caused.trigger),

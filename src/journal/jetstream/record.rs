@@ -35,6 +35,9 @@ pub(super) struct EventHead {
     pub method: String,
     pub url: String,
     pub headers: Headers,
+    pub proven: Vec<Proven>,
+    /// Who sent it and which id he gave it, where he gives one.
+    pub sender: Option<(String, String)>,
 }
 
 /// What was received, and what it was to cause. Its body is the event's.
@@ -72,6 +75,8 @@ pub(super) struct DeliveryHead {
     pub resume: Option<usize>,
     /// All headers, sealed, in base64.
     pub sealed: Option<String>,
+    /// What it makes, where that was known already.
+    pub making: Option<Making>,
 }
 
 /// Where a delivery stands.
@@ -93,6 +98,7 @@ pub(super) struct Made {
     pub ended_ms: i64,
     pub reason: Option<Reason>,
     pub detail: Option<String>,
+    pub acted: usize,
 }
 
 /// What a delivery makes.
@@ -164,12 +170,18 @@ impl EventHead {
     pub(super) fn of(event: &NewEvent, id: EventId, replay_of: Option<EventId>) -> Self {
         Self {
             id,
-            replay_of,
+            replay_of: replay_of.or(event.replay_of),
             listener: event.listener.clone(),
             received_ms: event.received_ms,
             method: event.request.method.clone(),
             url: event.request.url.clone(),
             headers: event.request.headers.clone(),
+            proven: event.proven.clone(),
+            sender: event
+                .key
+                .as_ref()
+                .and_then(|(key, _)| key.sender_and_id())
+                .map(|(sender, id)| (sender.to_owned(), id.to_owned())),
         }
     }
 }
@@ -195,16 +207,17 @@ impl DeliveryHead {
             findings: delivery.findings.clone(),
             resume: delivery.resume,
             sealed,
+            making: delivery.rendered.as_deref().map(Making::from),
         }
     }
 }
 
 impl StateRecord {
     /// A delivery that nobody has begun.
-    pub(super) fn new(accepted_ms: i64) -> Self {
+    pub(super) fn new(accepted_ms: i64, making: Option<Making>) -> Self {
         Self {
             standing: Progress::accepted(accepted_ms).into(),
-            making: None,
+            making,
             findings: Vec::new(),
             attempts: Vec::new(),
             acted: 0,
@@ -259,6 +272,7 @@ impl StateRecord {
             ended_ms: attempt.ended_ms,
             reason: attempt.reason,
             detail: attempt.detail.clone(),
+            acted: attempt.acted,
         });
         state
     }
@@ -382,7 +396,7 @@ mod tests {
         let failed = Happening::FailedForNow(Reason::ApiUnavailable);
         let progress = Progress::accepted(now_ms);
         let progress = progress.after(failed, now_ms, &RetryPolicy::DEFAULT, 1.0);
-        let state = StateRecord::new(now_ms).after(&attempt, progress, 3);
+        let state = StateRecord::new(now_ms, None).after(&attempt, progress, 3);
         assert_eq!(state.progress_at(4), progress);
         assert_eq!(state.progress_at(5).state, DeliveryState::Pending);
         assert_eq!(state.acted, 2);
@@ -400,7 +414,7 @@ mod tests {
             acted: 0,
         };
         let progress = Progress::accepted(0);
-        let state = (0..200).fold(StateRecord::new(0), |state, n| {
+        let state = (0..200).fold(StateRecord::new(0, None), |state, n| {
             state.after(&attempt(n), progress, n)
         });
         assert_eq!(state.attempts.len(), ATTEMPTS_KEPT);

@@ -26,7 +26,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
 }
 
 /// A value back from a column.
-fn from_json<T: DeserializeOwned>(id: i64, text: &str) -> Result<T, JournalError> {
+pub(super) fn from_json<T: DeserializeOwned>(id: i64, text: &str) -> Result<T, JournalError> {
     serde_json::from_str(text).map_err(|error| unreadable(id, &error.to_string()))
 }
 
@@ -60,6 +60,22 @@ pub(super) fn commit(
     rendered: &Rendered,
     findings: &[Finding],
 ) -> Result<(), JournalError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE deliveries SET params = ?2, manifests = ?3, as_of = ?4, sealed_headers = NULL
+             WHERE id = ?1 AND state = 'running'",
+        )?
+        .execute(params![
+            id.0,
+            json(&rendered.params)?,
+            json(&rendered.manifests)?,
+            rendered.as_of
+        ])?;
+    // Nothing may be made for one that was cancelled, and nothing of an erased
+    // event may be written down again.
+    if changed == 0 {
+        return Err(JournalError::Over(id));
+    }
     if !findings.is_empty() {
         let before: String = connection
             .prepare_cached("SELECT findings FROM deliveries WHERE id = ?1")?
@@ -71,17 +87,6 @@ pub(super) fn commit(
             .prepare_cached("UPDATE deliveries SET findings = ?2 WHERE id = ?1")?
             .execute(params![id.0, format!("{before}{comma}{}", &more[1..])])?;
     }
-    connection
-        .prepare_cached(
-            "UPDATE deliveries SET params = ?2, manifests = ?3, as_of = ?4, sealed_headers = NULL
-             WHERE id = ?1",
-        )?
-        .execute(params![
-            id.0,
-            json(&rendered.params)?,
-            json(&rendered.manifests)?,
-            rendered.as_of
-        ])?;
     Ok(())
 }
 
@@ -91,26 +96,14 @@ pub(super) fn record(
     attempt: &Attempt,
     progress: &Progress,
 ) -> Result<(), JournalError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO attempts (delivery, number, started_ms, ended_ms, reason, detail)
-             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5
-             FROM attempts WHERE delivery = ?1",
-        )?
-        .execute(params![
-            id.0,
-            attempt.started_ms,
-            attempt.ended_ms,
-            attempt.reason.map(Reason::code),
-            attempt.detail,
-        ])?;
-    connection
+    let acted = i64::try_from(attempt.acted).unwrap_or(i64::MAX);
+    let changed = connection
         .prepare_cached(
             "UPDATE deliveries
              SET state = ?2, reason = ?3, attempts = ?4, due_ms = ?5, updated_ms = ?6,
                  acted = max(acted, ?8), tried_ms = ?9, unmended_ms = ?10,
                  sealed_headers = CASE WHEN ?7 THEN NULL ELSE sealed_headers END
-             WHERE id = ?1",
+             WHERE id = ?1 AND state NOT IN ('done', 'dead', 'cancelled')",
         )?
         .execute(params![
             id.0,
@@ -120,9 +113,27 @@ pub(super) fn record(
             progress.due_ms,
             attempt.ended_ms,
             progress.state.is_final(),
-            i64::try_from(attempt.acted).unwrap_or(i64::MAX),
+            acted,
             progress.tried_ms,
             progress.unmended_ms,
+        ])?;
+    // It may have been cancelled, and its event erased, while somebody worked on it.
+    if changed == 0 && state_and_reason(connection, id)?.0.is_some() {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO attempts (delivery, number, started_ms, ended_ms, reason, detail, acted)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6
+             FROM attempts WHERE delivery = ?1",
+        )?
+        .execute(params![
+            id.0,
+            attempt.started_ms,
+            attempt.ended_ms,
+            attempt.reason.map(Reason::code),
+            attempt.detail,
+            acted,
         ])?;
     Ok(())
 }
@@ -144,22 +155,6 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<i64>, JournalEr
         )?
         .query_row([], |row| row.get(0))?;
     Ok(due)
-}
-
-/// How far a time may lie ahead, in milliseconds, before the clock that wrote
-/// it counts as put back.
-const AHEAD_MS: i64 = 60_000;
-
-/// Makes due what was written by a clock that has been put back since: it would
-/// wait until that time comes again. How much it was.
-pub(super) fn make_due(connection: &Connection, now_ms: i64) -> Result<usize, JournalError> {
-    let changed = connection
-        .prepare_cached(
-            "UPDATE deliveries SET due_ms = ?1, updated_ms = ?1
-             WHERE state IN ('pending', 'retrying') AND due_ms > ?1 AND updated_ms > ?2",
-        )?
-        .execute(params![now_ms, now_ms.saturating_add(AHEAD_MS)])?;
-    Ok(changed)
 }
 
 /// Takes what is due, oldest first.
@@ -284,7 +279,7 @@ fn read_leased(row: &Row<'_>, seal: &Seal) -> Result<Leased, JournalError> {
     })
 }
 
-fn read_progress(id: i64, row: &Row<'_>) -> Result<Progress, JournalError> {
+pub(super) fn read_progress(id: i64, row: &Row<'_>) -> Result<Progress, JournalError> {
     let state = DeliveryState::parse(&row.get::<_, String>("state")?);
     Ok(Progress {
         state: state.ok_or_else(|| unreadable(id, "the state is unknown"))?,
@@ -297,7 +292,7 @@ fn read_progress(id: i64, row: &Row<'_>) -> Result<Progress, JournalError> {
     })
 }
 
-fn read_rendered(id: i64, row: &Row<'_>) -> Result<Option<Rendered>, JournalError> {
+pub(super) fn read_rendered(id: i64, row: &Row<'_>) -> Result<Option<Rendered>, JournalError> {
     let (params, manifests): (Option<String>, Option<String>) =
         (row.get("params")?, row.get("manifests")?);
     let (Some(params), Some(manifests)) = (params, manifests) else {
@@ -310,7 +305,7 @@ fn read_rendered(id: i64, row: &Row<'_>) -> Result<Option<Rendered>, JournalErro
     }))
 }
 
-fn read_reason(code: Option<&str>) -> Option<Reason> {
+pub(super) fn read_reason(code: Option<&str>) -> Option<Reason> {
     let code = code?;
     Reason::ALL
         .iter()
@@ -336,8 +331,21 @@ pub(super) fn state_and_reason(
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<Counts, JournalError> {
-    let mut statement =
-        connection.prepare_cached("SELECT state, count(*) FROM deliveries GROUP BY state")?;
+    // From indexes alone: the rows themselves are large, and may be many.
+    let mut statement = connection.prepare_cached(
+        "SELECT state, count(*) FROM deliveries INDEXED BY deliveries_ended
+             WHERE state IN ('done', 'cancelled') GROUP BY state
+         UNION ALL
+         SELECT 'dead', count(*) FROM deliveries INDEXED BY deliveries_dead
+             WHERE state = 'dead' HAVING count(*) > 0
+         UNION ALL
+         SELECT 'running', count(*) FROM deliveries INDEXED BY deliveries_running
+             WHERE state = 'running' HAVING count(*) > 0
+         UNION ALL
+         SELECT state, count(*) FROM deliveries INDEXED BY deliveries_due
+             WHERE state IN ('pending', 'retrying') GROUP BY state
+         ORDER BY 1",
+    )?;
     let rows = statement.query_map([], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
     })?;

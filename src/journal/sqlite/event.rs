@@ -96,11 +96,15 @@ impl<'s> Rows<'s> {
             None => (&mut self.first, event.id),
             Some(_) => (&mut self.again, event.rerun_id),
         };
+        let replay_of = replay_of.or(event.replay_of);
         let row = match *row {
             Some(row) => row,
             None => *row.insert(insert_event(connection, event, id, replay_of)?),
         };
         let delivery_id = insert_delivery(connection, self.seal, event, row, delivery)?;
+        if let Some(original) = event.replay_of {
+            mark_replayed(connection, original, &delivery.trigger, id)?;
+        }
         remember(connection, event, delivery, delivery_id, id)?;
         Ok(Receipt::New {
             id: delivery_id,
@@ -138,11 +142,14 @@ fn insert_event(
     id: EventId,
     replay_of: Option<EventId>,
 ) -> Result<i64, JournalError> {
+    let key = event.key.as_ref().and_then(|(key, _)| key.sender_and_id());
+    let (sender, sender_id) = key.unzip();
     connection
         .prepare_cached(
             "INSERT INTO events (event_id, replay_of, listener_namespace, listener_name,
-                                 received_ms, method, url, headers, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                 received_ms, method, url, headers, body, proven, sender,
+                                 sender_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             id.0.as_bytes(),
@@ -154,6 +161,9 @@ fn insert_event(
             event.request.url,
             json(&event.request.headers)?,
             &event.request.body[..],
+            json(&event.proven)?,
+            sender,
+            sender_id,
         ])?;
     Ok(connection.last_insert_rowid())
 }
@@ -170,12 +180,13 @@ fn insert_delivery(
         .execute(params![delivery.revision.0, delivery.source])?;
     let headers = delivery.unsealed.as_ref();
     let sealed = headers.map(|headers| sealed(seal, headers)).transpose()?;
+    let rendered = delivery.rendered.as_deref();
     connection
         .prepare_cached(
             "INSERT INTO deliveries (event, trigger_id, revision, state, attempts, accepted_ms,
                                      due_ms, updated_ms, extensions, findings, resume,
-                                     sealed_headers)
-             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6, ?7, ?8)",
+                                     sealed_headers, params, manifests, as_of)
+             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             row,
@@ -188,8 +199,31 @@ fn insert_delivery(
                 .resume
                 .and_then(|resume| i64::try_from(resume).ok()),
             sealed,
+            rendered
+                .map(|rendered| json(&rendered.params))
+                .transpose()?,
+            rendered
+                .map(|rendered| json(&rendered.manifests))
+                .transpose()?,
+            rendered.and_then(|rendered| rendered.as_of.as_deref()),
         ])?;
     Ok(DeliveryId(connection.last_insert_rowid()))
+}
+
+/// Notes on the deliveries of an event that another event stands for them now.
+fn mark_replayed(
+    connection: &Connection,
+    original: EventId,
+    trigger: &TriggerId,
+    by: EventId,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET replayed_by = ?3
+             WHERE trigger_id = ?2 AND event IN (SELECT id FROM events WHERE event_id = ?1)",
+        )?
+        .execute(params![original.0.as_bytes(), trigger.0, by.0.as_bytes()])?;
+    Ok(())
 }
 
 /// Keeps the key, so that the delivery is known when it comes again.

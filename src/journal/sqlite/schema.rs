@@ -17,17 +17,27 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("schema/4.sql"),
 ];
 
+/// What `PRAGMA auto_vacuum` says of a file that gives pages back when told to.
+const INCREMENTAL: i64 = 2;
+
+/// Pages of an old file that is made anew when it is opened: 256 MiB.
+const REBUILT_PAGES: i64 = 32 * 1024;
+
 /// Sets the connection up and brings the file to the newest format.
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), JournalError> {
     let fail = |source| damaged(path, source);
-    // The page size must come before the first table, the rest before any write.
+    // The page size, and that pages can be given back, must come before the
+    // first table, the rest before any write.
     connection
         .execute_batch(
             "PRAGMA page_size = 8192;
+             PRAGMA auto_vacuum = INCREMENTAL;
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 0;
+             PRAGMA journal_size_limit = 67108864;
              PRAGMA busy_timeout = 5000;
+             PRAGMA secure_delete = ON;
              PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -8192;
              PRAGMA foreign_keys = ON;",
@@ -55,7 +65,20 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), Journa
         failpoint::reach(Point::Migration);
         connection.execute_batch("COMMIT").map_err(fail)?;
     }
+    if found > 0 {
+        let_shrink(connection);
+    }
     Ok(())
+}
+
+/// Lets a file shrink that was made when files did not. Where that fails, or
+/// would take long, it stays as it is, and its room is used again.
+fn let_shrink(connection: &Connection) {
+    let ask = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
+    let can = ask("PRAGMA auto_vacuum").is_ok_and(|mode| mode == INCREMENTAL);
+    if !can && ask("PRAGMA page_count").is_ok_and(|pages| pages <= REBUILT_PAGES) {
+        let _ = connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;");
+    }
 }
 
 /// A connection that only reads.

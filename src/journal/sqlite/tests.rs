@@ -17,7 +17,10 @@ use crate::model::params::Param;
 use crate::model::verdict::{DeliveryState, Reason};
 
 mod asking;
+mod erasing;
+mod history;
 mod schedule;
+mod upkeep;
 mod waiting;
 
 struct Fixture {
@@ -85,6 +88,7 @@ fn delivery(trigger: &str) -> NewDelivery {
         findings: Vec::new(),
         resume: None,
         unsealed: None,
+        rendered: None,
     }
 }
 
@@ -92,10 +96,12 @@ fn event(number: u128, key: Option<&str>, at_ms: i64, triggers: &[&str]) -> NewE
     NewEvent {
         id: EventId(Uuid::from_u128(number)),
         rerun_id: EventId(Uuid::from_u128(number + 1_000)),
+        replay_of: None,
+        proven: Vec::new(),
         listener: listener(),
         received_ms: at_ms,
         accepted_ms: at_ms,
-        key: key.map(|id| (DeliveryKey::new(&listener(), "github", "", id), 60_000)),
+        key: key.map(|id| (DeliveryKey::new(&listener(), "somebody", "", id), 60_000)),
         request: Recorded {
             method: "POST".into(),
             url: "/".into(),
@@ -113,6 +119,13 @@ fn attempt(at_ms: i64) -> Attempt {
         reason: None,
         detail: None,
         acted: 0,
+    }
+}
+
+fn ended(since_ms: i64) -> KeptSince {
+    KeptSince {
+        ended_ms: Some(since_ms),
+        ..KeptSince::default()
     }
 }
 
@@ -136,28 +149,6 @@ async fn an_accepted_delivery_outlives_the_process_that_took_it() {
     assert_eq!(triggers, ["t1", "t2"]);
     assert_eq!(leased[0].extensions["x"], json!([1]));
     assert_eq!(leased[0].rendered, None);
-}
-
-#[tokio::test]
-async fn what_a_clock_wrote_that_was_put_back_is_due_at_once() {
-    let day = 24 * 60 * 60 * 1_000;
-    let fixture = Fixture::new();
-    fixture.accept(event(1, None, 2 * day, &["t1"])).await;
-    let receipts = fixture.accept(event(2, None, day, &["t1"])).await;
-    let failed = Happening::FailedForNow(Reason::SinkUnavailable);
-    let waits = Progress::accepted(day).after(failed, day, &RetryPolicy::DEFAULT, 1.0);
-    let record = fixture
-        .journal
-        .record(new_id(&receipts[0]), attempt(day), waits);
-    record.await.unwrap();
-    let fixture = fixture.reopen().await;
-    // The wait of the second is its own, the first one's is the clock's.
-    assert!(fixture.lease(day, 9).await.is_empty());
-    assert_eq!(fixture.journal.tidy(day, 0).await.unwrap(), 1);
-    let leased = fixture.lease(day, 9).await;
-    assert_eq!(leased.len(), 1);
-    assert_eq!(leased[0].event, EventId(Uuid::from_u128(1)));
-    assert_eq!(fixture.journal.tidy(day, 0).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -201,7 +192,7 @@ async fn a_trigger_may_ask_for_redeliveries() {
 async fn an_event_whose_key_is_forgotten_is_not_taken_for_itself() {
     let fixture = Fixture::new();
     fixture.accept(event(1, Some("a"), 0, &["t1"])).await;
-    assert_eq!(fixture.journal.tidy(60_000, 0).await.unwrap(), 1);
+    assert_eq!(fixture.journal.tidy(60_000, ended(0)).await.unwrap(), 1);
     let again = fixture
         .accept(event(1, Some("a"), 60_001, &["t1", "t2"]))
         .await;
@@ -267,8 +258,8 @@ async fn what_ended_well_is_forgotten_and_what_was_given_up_is_not() {
             .record(new_id(&receipts[0]), attempt(100), progress);
         recorded.await.unwrap();
     }
-    assert_eq!(fixture.journal.tidy(200, 100).await.unwrap(), 0);
-    assert_eq!(fixture.journal.tidy(200, 101).await.unwrap(), 1);
+    assert_eq!(fixture.journal.tidy(200, ended(100)).await.unwrap(), 0);
+    assert_eq!(fixture.journal.tidy(200, ended(101)).await.unwrap(), 1);
     let counts = fixture.journal.counts().await.unwrap();
     assert_eq!(counts.deliveries, [(DeliveryState::Dead, 1)]);
     let of = |number| {
@@ -304,8 +295,8 @@ async fn nobody_else_may_read_the_journal() {
 async fn keys_are_forgotten_after_their_time() {
     let fixture = Fixture::new();
     fixture.accept(event(1, Some("a"), 0, &["t1"])).await;
-    assert_eq!(fixture.journal.tidy(59_999, 0).await.unwrap(), 0);
-    assert_eq!(fixture.journal.tidy(60_000, 0).await.unwrap(), 1);
+    assert_eq!(fixture.journal.tidy(59_999, ended(0)).await.unwrap(), 0);
+    assert_eq!(fixture.journal.tidy(60_000, ended(0)).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::failpoint::{self, Point};
 use crate::journal::JournalError;
 
 use super::checkpoint::LogWatch;
+use super::room::Gauge;
 
 /// Jobs of one transaction. More would keep the first one waiting.
 const JOBS_PER_COMMIT: usize = 512;
@@ -90,6 +91,7 @@ pub(super) fn run(
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     mut log: LogWatch,
     failing: &AtomicBool,
+    gauge: &Gauge,
 ) {
     let mut batch = Vec::with_capacity(JOBS_PER_COMMIT);
     while let Some(first) = queue.blocking_recv() {
@@ -102,6 +104,7 @@ pub(super) fn run(
         // Jobs that have only read say nothing of the disk.
         if let Some(written) = commit(&connection, &mut batch) {
             failing.store(!written, Ordering::Release);
+            gauge.look_at_disk();
         }
         log.after_commit(&connection);
     }
@@ -143,7 +146,12 @@ fn commit(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) -> Option<bool
         return written;
     }
     let mut refused = false;
+    let mut broken = None;
     for mut job in batch.drain(..) {
+        if let Some(error) = &broken {
+            job.fail(error);
+            continue;
+        }
         let before = connection.total_changes();
         match transact(connection, std::slice::from_mut(&mut job)) {
             Ok(()) => {
@@ -154,10 +162,21 @@ fn commit(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) -> Option<bool
             Err(Aborted::ByDatabase(error)) => {
                 refused = true;
                 job.fail(&error);
+                // One that is smaller may fit where one did not; a disk that
+                // fails would keep all others waiting for the same.
+                broken = is_of_the_device(&error).then_some(error);
             }
         }
     }
     written.or(refused.then_some(false))
+}
+
+/// Whether nothing at all can be written.
+fn is_of_the_device(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly)
+    )
 }
 
 fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Aborted> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::event::{BodyRule, Proven};
 use crate::model::secret::SecretKeyRef;
 
-fn deferral(token: &str, body: &'static str) -> NewDeferral {
+pub(super) fn deferral(token: &str, body: &'static str) -> NewDeferral {
     let mut headers = Headers::new();
     headers.append("X-Gitlab-Token", token);
     NewDeferral {
