@@ -24,9 +24,11 @@ docs:
 golden:
     INSTA_UPDATE=always cargo test --test it shipped
 
-# Kill the gateway for a while: ROUNDS times the suite.
-crash-long rounds='20':
-    for round in $(seq {{rounds}}); do cargo test --test programs crash::every_202_ends || exit 1; done
+# Kill the gateway for a while, and print what came of it; CRASH_BINARY names
+# another binary than this build's, CRASH_SEED gives a run back.
+crash-long cycles='250' events='20000':
+    CRASH_CYCLES={{cycles}} CRASH_EVENTS={{events}} \
+      cargo test --test programs crash::every_202_ends -- --nocapture
 
 # What the gateway costs, beside a bare server.
 bench:

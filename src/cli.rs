@@ -17,6 +17,7 @@ use crate::model::manifest::Manifest;
 mod check;
 mod evaluate;
 mod gateway;
+mod journal;
 mod migrate;
 mod quickstart;
 mod recorded;
@@ -55,6 +56,8 @@ enum Verb {
     Migrate(migrate::MigrateArgs),
     /// Sign a recorded request anew and send it
     Send(send::SendArgs),
+    /// Check, export, copy or salvage the embedded journal
+    Journal(journal::JournalArgs),
     /// Print the CustomResourceDefinitions for a cluster without Tekton's own
     Crds,
     /// Print a completion script for a shell
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::check(&args),
         Verb::Migrate(args) => migrate::migrate(args),
         Verb::Send(args) => send::send(args),
+        Verb::Journal(args) => journal::journal(args),
         Verb::Crds => crds(),
         Verb::Completions { shell } => {
             let mut command = Cli::command();

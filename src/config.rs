@@ -13,12 +13,12 @@ use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::ingress::limits::Limits;
-use crate::journal::upkeep::{Bounds, Retention};
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
 mod environment;
 mod journal;
+mod keeping;
 mod retry;
 mod sections;
 
@@ -237,7 +237,6 @@ impl Config {
         {
             self.check_ports()?;
         }
-        self.retry.policy()?;
         // Less would be full before anything has ended.
         let size = self.limits.journal_size;
         if size > ByteSize(0) && size < ByteSize::mib(16) {
@@ -246,6 +245,7 @@ impl Config {
                 "must be at least 16MiB, or 0 for no limit",
             );
         }
+        self.retry.policy()?;
         self.journal_place()?;
         if let Sink::Folder(folder) = self.sink()? {
             self.check_sink_folder(&folder)?;
@@ -330,24 +330,6 @@ impl Config {
             waiting_events: limits.waiting_events,
             waiting_bytes: bytes(limits.waiting_bytes),
             refusals_per_second: limits.refusals_per_second,
-        }
-    }
-
-    /// How large the journal may become.
-    pub fn journal_bounds(&self) -> Bounds {
-        let size = self.limits.journal_size.as_u64();
-        Bounds {
-            size: (size > 0).then_some(size),
-            free: self.limits.journal_free.as_u64(),
-        }
-    }
-
-    /// How long what is over is kept.
-    pub fn retention(&self) -> Retention {
-        Retention {
-            ended: self.retention,
-            dead: self.dead_retention,
-            given_up: self.given_up_retention,
         }
     }
 

@@ -108,9 +108,8 @@ pub trait Journal: Send + Sync {
     fn counts(&self) -> Done<'_, Counts>;
 
     /// Forgets keys whose time is over at `now_ms`, and what was over before it
-    /// had to be to be kept; and makes due what was written by a clock that has
-    /// been put back to `now_ms` since. A little at once: how much it was, 0
-    /// where nothing is left to do.
+    /// had to be to be kept. A little at once: how much it was, 0 where nothing
+    /// is left to forget.
     fn tidy(&self, now_ms: i64, kept: KeptSince) -> Done<'_, usize>;
 
     /// How large it is and whether it takes new events, as far as it knows.
@@ -304,6 +303,16 @@ pub enum JournalError {
     /// The file is no journal, or a damaged one.
     #[error("the journal {path} is damaged or no journal: {source}; {}", upkeep::salvage_hint(.path))]
     Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        source: rusqlite::Error,
+    },
+    /// The file cannot be read or written.
+    #[error(
+        "the journal {path} cannot be used: {source}; see that its disk has room and that it may be written"
+    )]
+    Unusable {
         /// The file.
         path: PathBuf,
         /// What the database says.

@@ -14,7 +14,7 @@ macro_rules! ensure {
     };
 }
 
-mod api_server;
+pub(crate) mod api_server;
 mod examples;
 mod gateway;
 mod once;
@@ -23,6 +23,13 @@ mod scenarios;
 mod services;
 mod stand_in;
 mod webhook;
+
+/// What the tests of this suite need.
+pub(crate) const API_SERVER: Program = Program {
+    name: "kube-apiserver",
+    how_to_get_it: "tests/cluster/assets/build builds it with Go; or set KUBEBUILDER_ASSETS",
+    folder: Some(assets),
+};
 
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
@@ -42,11 +49,7 @@ pub(crate) fn tests() -> Vec<Test> {
     own.chain(recorded)
         .map(|((name, run), reads)| Test {
             name,
-            needs: Some(Program {
-                name: "kube-apiserver",
-                how_to_get_it: "tests/cluster/assets/build builds it with Go; or set KUBEBUILDER_ASSETS",
-                folder: Some(assets),
-            }),
+            needs: Some(API_SERVER),
             reads,
             run: *run,
         })

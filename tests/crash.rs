@@ -6,17 +6,23 @@
 
 use libtest_mimic::Failed;
 
+use crate::cluster::API_SERVER;
 use crate::{Program, Test};
 
+mod beside_cluster;
 mod disk;
+mod disk_model;
 pub(crate) mod gateway;
 mod kill;
 pub(crate) mod load;
 mod old;
 pub(crate) mod oracle;
 mod points;
+mod power;
+mod proxy;
 pub(crate) mod random;
 mod rough;
+mod strace;
 mod trace;
 pub(crate) mod world;
 
@@ -35,6 +41,14 @@ pub(crate) fn tests() -> Vec<Test> {
             kill::kills_under_load,
         ),
         test(
+            "crash::the_oracle_sees_what_is_lost_doubled_and_extra",
+            oracle::sees,
+        ),
+        test(
+            "crash::dying_right_after_an_answer_loses_and_doubles_nothing",
+            points::after_answers,
+        ),
+        test(
             "crash::being_held_under_load_loses_and_doubles_nothing",
             rough::held_under_load,
         ),
@@ -45,6 +59,54 @@ pub(crate) fn tests() -> Vec<Test> {
                 trace::each_202_follows_its_sync,
             )
         },
+        Test {
+            needs: Some(STRACE),
+            ..test(
+                "crash::a_power_failure_leaves_everything_that_was_answered_202",
+                power::failures,
+            )
+        },
+    ];
+    tests.extend(disk_tests());
+    tests.extend(
+        [
+            test(
+                "crash::kills_and_outages_of_the_api_server_lose_and_double_nothing",
+                beside_cluster::kills_and_outages,
+            ),
+            test(
+                "crash::an_api_server_behind_a_bad_network_has_each_object_once",
+                beside_cluster::bad_network,
+            ),
+        ]
+        .map(in_cluster),
+    );
+    // Other builds have no failpoints.
+    if cfg!(debug_assertions) {
+        tests.extend([
+            test(
+                "crash::dying_anywhere_between_request_and_record_loses_and_doubles_nothing",
+                points::under_load,
+            ),
+            test(
+                "crash::dying_while_the_journal_is_looked_after_loses_and_doubles_nothing",
+                points::elsewhere,
+            ),
+            test(
+                "crash::a_clock_that_is_put_forward_and_back_gives_up_and_parks_nothing",
+                rough::wrong_clock,
+            ),
+            in_cluster(test(
+                "crash::an_object_that_is_deleted_before_its_record_is_there_once_again",
+                beside_cluster::deleted_before_recorded,
+            )),
+        ]);
+    }
+    tests
+}
+
+fn disk_tests() -> Vec<Test> {
+    vec![
         Test {
             needs: Some(MOUNT),
             ..test(
@@ -66,25 +128,7 @@ pub(crate) fn tests() -> Vec<Test> {
                 disk::unwritable,
             )
         },
-    ];
-    // Other builds have no failpoints.
-    if cfg!(debug_assertions) {
-        tests.extend([
-            test(
-                "crash::dying_anywhere_between_request_and_record_loses_and_doubles_nothing",
-                points::under_load,
-            ),
-            test(
-                "crash::dying_while_the_journal_is_looked_after_loses_and_doubles_nothing",
-                points::elsewhere,
-            ),
-            test(
-                "crash::a_clock_that_is_put_forward_and_back_gives_up_and_parks_nothing",
-                rough::wrong_clock,
-            ),
-        ]);
-    }
-    tests
+    ]
 }
 
 const STRACE: Program = Program {
@@ -106,6 +150,13 @@ fn test(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
         needs: None,
         reads: None,
         run,
+    }
+}
+
+fn in_cluster(test: Test) -> Test {
+    Test {
+        needs: Some(API_SERVER),
+        ..test
     }
 }
 

@@ -151,10 +151,10 @@ impl Progress {
                     ..to(DeliveryState::Pending, self.reason)
                 };
             }
+            Happening::PutAway(reason) => return to(DeliveryState::Cancelled, Some(reason)),
             Happening::TriggerGone => {
                 return to(DeliveryState::Cancelled, Some(Reason::TriggerDeleted));
             }
-            Happening::PutAway(reason) => return to(DeliveryState::Cancelled, Some(reason)),
             Happening::NotWanted(reason) => {
                 return attempted(DeliveryState::Cancelled, Some(reason));
             }

@@ -13,6 +13,7 @@ use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use libtest_mimic::Failed;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Longest wait for something that must happen.
@@ -135,6 +136,20 @@ impl ApiServer {
             server.wait()?;
         }
         Ok(())
+    }
+
+    /// Holds the API server for a while: connections stay, and nobody answers.
+    pub(crate) fn hold(&self, time: Duration) -> Result<(), Failed> {
+        let server = self.server.as_ref().ok_or("the API server is away")?;
+        let id = Pid::from_child(server);
+        kill_process(id, Signal::STOP)?;
+        std::thread::sleep(time);
+        Ok(kill_process(id, Signal::CONT)?)
+    }
+
+    /// The file with the certificate that its clients have to trust.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.path().join("certs/apiserver.crt")
     }
 
     fn is_ready(&self) -> bool {
@@ -321,7 +336,7 @@ fn prepare(folder: &Path) -> Result<(), Failed> {
 }
 
 fn write_kubeconfig(server: &ApiServer, who: &str, token: &str) -> Result<(), Failed> {
-    let authority = server.folder.path().join("certs/apiserver.crt");
+    let authority = server.authority();
     let config = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
          clusters: [{{name: test, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority: '{}'}}}}]\n\

@@ -21,6 +21,7 @@ pub(crate) struct Start<'a> {
     folder: &'a Path,
     binary: String,
     before: Vec<String>,
+    arguments: Vec<String>,
     variables: Vec<(String, String)>,
 }
 
@@ -37,6 +38,7 @@ impl<'a> Start<'a> {
             folder,
             binary: OWN_BINARY.to_owned(),
             before: Vec::new(),
+            arguments: Vec::new(),
             variables: Vec::new(),
         }
     }
@@ -52,6 +54,13 @@ impl<'a> Start<'a> {
     /// With something in front of its command line.
     pub(crate) fn behind(mut self, before: &[&str]) -> Self {
         self.before = before.iter().copied().map(str::to_owned).collect();
+        self
+    }
+
+    /// With more arguments.
+    pub(crate) fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments
+            .extend(arguments.iter().copied().map(str::to_owned));
         self
     }
 
@@ -73,6 +82,7 @@ impl<'a> Start<'a> {
             .args(["serve", "-t", "triggers", "--log-level", "error"])
             .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(["--probe", "127.0.0.1:0"])
+            .args(&self.arguments)
             .env("TRIPLINE_DRAIN__DELAY", "0s")
             .envs(self.variables.iter().cloned())
             .current_dir(self.folder)
@@ -127,6 +137,11 @@ impl Gateway {
     /// Starts the binary of this build, with no more than its triggers.
     pub(crate) fn start(folder: &Path) -> Result<Self, Failed> {
         Start::at(folder).start()
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it at once, as out-of-memory killers do.

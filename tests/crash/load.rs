@@ -41,6 +41,8 @@ struct Shared {
     /// Events that may still be drawn.
     left: AtomicU64,
     next: AtomicU64,
+    /// The longest pause of a sender between two events, in milliseconds.
+    pause_ms: u64,
     ledger: Mutex<Ledger>,
 }
 
@@ -48,12 +50,24 @@ impl Load {
     /// Begins to send, at most `events` different ones, to whatever gateway
     /// there is.
     pub(crate) fn start(namespace: &str, seed: u64, senders: u64, events: u64) -> Self {
+        Self::paced(namespace, seed, senders, events, 3)
+    }
+
+    /// The same with pauses of up to so many milliseconds.
+    pub(crate) fn paced(
+        namespace: &str,
+        seed: u64,
+        senders: u64,
+        events: u64,
+        pause_ms: u64,
+    ) -> Self {
         let shared = Arc::new(Shared {
             namespace: namespace.to_owned(),
             addresses: Mutex::default(),
             stop: AtomicBool::new(false),
             left: AtomicU64::new(events),
             next: AtomicU64::new(0),
+            pause_ms,
             ledger: Mutex::default(),
         });
         let threads = (0..senders).map(|sender| {
@@ -87,7 +101,7 @@ impl Load {
             if began.elapsed() > PATIENCE {
                 return Err(format!("only {} events were accepted", self.accepted()).into());
             }
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(Duration::from_micros(200));
         }
         Ok(())
     }
@@ -154,7 +168,7 @@ impl Sender {
                 _ => continue,
             }
             stream = Some(connected);
-            let pause = self.random.between(0, 3);
+            let pause = self.random.between(0, self.shared.pause_ms);
             std::thread::sleep(Duration::from_millis(pause));
         }
     }

@@ -14,6 +14,8 @@ use serde_json::Value;
 
 use super::gateway::{Gateway, PATIENCE};
 use super::load::Ledger;
+use super::random::Random;
+use super::world::Event;
 
 /// An object, by what it was made for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -211,4 +213,58 @@ pub(crate) fn origin(object: &Value) -> Option<Made> {
         trigger: trigger.rsplit('#').next()?.to_owned(),
         index: annotations["tripline.dev/index"].as_str()?.parse().ok()?,
     })
+}
+
+/// An oracle that sees nothing would have every test pass.
+pub(crate) fn sees() -> Result<(), Failed> {
+    let mut random = Random::new(1);
+    let mut ledger = Ledger::default();
+    while ledger.accepted.len() < 50 {
+        let mark = format!("m{}", ledger.offered.len());
+        let event = Event::draw(mark.clone(), &mut random);
+        if !event.objects().is_empty() && random.percent(70) {
+            ledger.accepted.insert(mark.clone(), String::new());
+        }
+        ledger.offered.insert(mark, event);
+    }
+    let objects = |marks: Vec<&String>| -> Vec<Made> {
+        let objects = marks.into_iter().flat_map(|mark| {
+            let places = ledger.offered[mark].objects().iter();
+            places.map(|(trigger, index)| Made {
+                mark: mark.clone(),
+                trigger: (*trigger).to_owned(),
+                index: *index,
+            })
+        });
+        objects.collect()
+    };
+    let all = objects(ledger.accepted.keys().collect());
+    // What was sent and not answered may have been made.
+    let more = objects(ledger.offered.keys().collect());
+    for fine in [&all, &more] {
+        let outcome = creates(&ledger, fine);
+        if !outcome.is_as_it_should_be() {
+            return Err(format!("{outcome:?}").into());
+        }
+    }
+    let twice = [&all[..], &all[3..4]].concat();
+    let nobodys = Made {
+        index: 7,
+        ..all[0].clone()
+    };
+    let (lost, doubled) = (creates(&ledger, &all[1..]), creates(&ledger, &twice));
+    let extra = creates(
+        &ledger,
+        &[&all[..], std::slice::from_ref(&nobodys)].concat(),
+    );
+    for (what, seen, wanted) in [
+        ("lost", lost.lost, &all[0]),
+        ("doubled", doubled.doubled, &all[3]),
+        ("extra", extra.extra, &nobodys),
+    ] {
+        if seen != [wanted.clone()] {
+            return Err(format!("{what}: {seen:?} and not {wanted:?}").into());
+        }
+    }
+    Ok(())
 }

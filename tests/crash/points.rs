@@ -56,6 +56,29 @@ pub(crate) fn under_load() -> Result<(), Failed> {
     at_all(&[Way::Load])
 }
 
+/// Killed as soon as a sender has read its answer, when the delivery is in
+/// nobody's hands but the journal's.
+pub(crate) fn after_answers() -> Result<(), Failed> {
+    let seed = seed();
+    report(seed, || {
+        let folder = tempfile::tempdir()?;
+        world::prepare(folder.path(), "default")?;
+        let load = Load::start("default", seed, SENDERS, EVENTS);
+        let mut random = Random::new(seed);
+        for _ in 0..10 {
+            let gateway = Gateway::start(folder.path())?;
+            let before = load.accepted();
+            load.turn_to(gateway.address);
+            let more = usize::try_from(random.between(1, 12)).unwrap_or(1);
+            load.wait_for(before + more)?;
+            gateway.kill()?;
+        }
+        let ledger = load.stop()?;
+        let last = Gateway::start(folder.path())?;
+        oracle::judge(&ledger, &mut Files::of(folder.path(), "default"), last).map(drop)
+    })
+}
+
 /// Dies at every other point.
 pub(crate) fn elsewhere() -> Result<(), Failed> {
     at_all(&[Way::FullLog, Way::Tight, Way::Waiting, Way::OldFormat])

@@ -1,123 +1,142 @@
 //! The order of system calls: an event is in the log, the log is synced, and
-//! only then is its 202 written.
+//! only then is its 202 written. So are the names of the files.
 
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use libtest_mimic::Failed;
 
-use super::gateway::{PATIENCE, Start};
-use super::load::Load;
-use super::world;
+use super::gateway::Start;
+use super::load::{Ledger, Load};
+use super::random::seed;
+use super::strace::{self, Call};
+use super::{report, world};
 
 const SENDERS: u64 = 6;
 
 const EVENTS: u64 = 60;
 
-/// For each event: its bytes go into the write-ahead log, a sync of the log
-/// that began afterwards returns, and then the answer with its id is written.
+/// For each event that some trigger wants: its bytes go into the write-ahead
+/// log, a sync of the log that began afterwards returns, and then the answer
+/// with its id is written. Before the first of those, everything that the
+/// journal consists of has a name that is synced.
 pub(crate) fn each_202_follows_its_sync() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    world::prepare(folder.path(), "default")?;
-    let trace = folder.path().join("trace");
-    let trace = trace.to_str().ok_or("the folder's name is no text")?;
-    let calls = "trace=pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync";
-    // Detached, so that signals reach the gateway and not its tracer.
-    let before = [
-        "strace", "-D", "-f", "-y", "-s", "9000", "-e", calls, "-o", trace,
-    ];
-    let gateway = Start::at(folder.path()).behind(&before).start()?;
-    let load = Load::start("default", 7, SENDERS, EVENTS);
+    let seed = seed();
+    report(seed, || {
+        let folder = tempfile::tempdir()?;
+        let folder = folder.path().canonicalize()?;
+        let (ledger, calls) = traced(&folder, seed, SENDERS, EVENTS)?;
+        let log = folder.join("new/data/journal.db-wal");
+        let syncs: Vec<&Call> = calls.iter().filter(|call| call.syncs(&log)).collect();
+        let mut checked = 0;
+        let mut first_answer = usize::MAX;
+        for (mark, id) in &ledger.accepted {
+            if ledger.offered[mark].objects().is_empty() {
+                continue;
+            }
+            let answered = check(&calls, &syncs, &log, mark, id)?;
+            first_answer = first_answer.min(answered);
+            checked += 1;
+        }
+        if checked < 10 {
+            return Err(format!("only {checked} events were wanted").into());
+        }
+        names_are_synced(&calls, &folder, first_answer)?;
+        println!("{checked} events, {} syncs of the log", syncs.len());
+        Ok(())
+    })
+}
+
+/// Runs a gateway with load and its data below a folder that it has to make,
+/// `new`. Gives what its senders know, and its calls.
+pub(crate) fn traced(
+    folder: &Path,
+    seed: u64,
+    senders: u64,
+    events: u64,
+) -> Result<(Ledger, Vec<Call>), Failed> {
+    world::prepare(folder, "default")?;
+    let trace = folder.join("trace");
+    let gateway = placed(Start::at(folder), folder)?
+        .behind(&strace::before(text(&trace)?))
+        .start()?;
+    let load = Load::start("default", seed, senders, events);
     load.turn_to(gateway.address);
     let ledger = load.wait_for_end()?;
+    let id = gateway.id();
     gateway.stop()?;
-    let answered: Vec<_> = ledger
-        .accepted
-        .iter()
-        .filter(|(mark, _)| !ledger.offered[*mark].objects().is_empty())
-        .collect();
-    let text = whole_trace(trace)?;
-    let lines: Vec<&str> = text.lines().collect();
-    let syncs = syncs(&lines);
-    for (mark, id) in &answered {
-        check(&lines, &syncs, mark, id)?;
-    }
-    println!(
-        "{} events, {} syncs of the log",
-        answered.len(),
-        syncs.len()
-    );
-    Ok(())
+    Ok((ledger, strace::read(&trace, id)?))
 }
 
-/// The trace, once its last line is written.
-fn whole_trace(path: &str) -> Result<String, Failed> {
-    let began = Instant::now();
-    loop {
-        let text = String::from_utf8_lossy(&std::fs::read(path)?).into_owned();
-        let threads = text
-            .lines()
-            .filter(|line| line.contains("+++ exited with"))
-            .count();
-        // The main thread is the last one to end.
-        let ended = text
-            .lines()
-            .last()
-            .is_some_and(|line| line.contains("+++ exited with"));
-        if threads > 1 && ended {
-            return Ok(text);
-        }
-        if began.elapsed() > PATIENCE {
-            return Err("the tracer does not end".into());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+/// With the journal and the objects below `folder`.
+pub(crate) fn placed<'a>(start: Start<'a>, folder: &Path) -> Result<Start<'a>, Failed> {
+    let (data, out) = (folder.join("new/data"), folder.join("new/out"));
+    let sink = format!("dir:{}", text(&out)?);
+    Ok(start.arguments(&["--data", text(&data)?, "--sink", &sink]))
 }
 
-/// When each sync of the log began and when it had returned, as lines of the
-/// trace. A call that another thread interrupts is shown in two lines.
-fn syncs(lines: &[&str]) -> Vec<(usize, usize)> {
-    let mut syncs = Vec::new();
-    for (began, line) in lines.iter().enumerate() {
-        let is_sync = line.contains("fdatasync(") || line.contains("fsync(");
-        if !is_sync || !line.contains("journal.db-wal") {
-            continue;
-        }
-        if line.ends_with("= 0") {
-            syncs.push((began, began));
-            continue;
-        }
-        let thread = line.split(' ').next().unwrap_or_default();
-        let resumed = lines.iter().enumerate().skip(began + 1).find(|(_, later)| {
-            later.split(' ').next() == Some(thread) && later.contains("sync resumed")
-        });
-        if let Some((returned, line)) = resumed
-            && line.ends_with("= 0")
-        {
-            syncs.push((began, returned));
-        }
-    }
-    syncs
+fn text(path: &Path) -> Result<&str, Failed> {
+    Ok(path.to_str().ok_or("the folder's name is no text")?)
 }
 
-fn check(lines: &[&str], syncs: &[(usize, usize)], mark: &str, id: &str) -> Result<(), Failed> {
-    let find = |what: &str, matches: &dyn Fn(&str) -> bool| {
-        let found = lines.iter().position(|line| matches(line));
-        found.ok_or_else(|| Failed::from(format!("{mark}: no {what} in the trace")))
+/// Gives when the event was answered.
+fn check(
+    calls: &[Call],
+    syncs: &[&Call],
+    log: &Path,
+    mark: &str,
+    id: &str,
+) -> Result<usize, Failed> {
+    let contains = |call: &Call| {
+        let needle = mark.as_bytes();
+        let has = |bytes: &Vec<u8>| bytes.windows(needle.len()).any(|window| window == needle);
+        call.bytes.iter().any(has)
     };
-    let logged = find("write to the log", &|line| {
-        line.contains("pwrite64(") && line.contains("journal.db-wal") && line.contains(mark)
-    })?;
-    let answered = find("answer", &|line| {
-        line.contains("HTTP/1.1 202") && line.contains(id)
-    })?;
-    let synced = syncs
+    let is_logged = |call: &&Call| {
+        call.name == "pwrite64" && call.file().as_deref() == Some(log) && contains(call)
+    };
+    let missing = |what| Failed::from(format!("{mark}: no {what} in the trace"));
+    let logged = calls.iter().find(is_logged);
+    let logged = logged.ok_or_else(|| missing("write to the log"))?.ended;
+    let answer = calls
         .iter()
-        .any(|(began, returned)| *began > logged && *returned < answered);
-    if synced {
-        return Ok(());
+        .find(|call| call.accepts().as_deref() == Some(id));
+    let answered = answer.ok_or_else(|| missing("answer"))?.began;
+    let synced = |sync: &&Call| sync.began > logged && sync.ended < answered;
+    if !syncs.iter().any(synced) {
+        return Err(format!(
+            "{mark}: logged in line {logged}, answered in line {answered}, and no sync between them"
+        )
+        .into());
     }
-    Err(format!(
-        "{mark}: logged in line {logged}, answered in line {answered}, and no sync between them"
-    )
-    .into())
+    Ok(answered)
+}
+
+/// Whatever is made for the journal has a name that a sync of its folder has
+/// made durable before the first answer.
+fn names_are_synced(calls: &[Call], folder: &Path, first_answer: usize) -> Result<(), Failed> {
+    let data = folder.join("new/data");
+    for path in [
+        folder.join("new"),
+        data.clone(),
+        data.join("journal.db"),
+        data.join("journal.db-wal"),
+        data.join("seal.key"),
+    ] {
+        let makes = |call: &&Call| match call.name.as_str() {
+            "mkdir" => call.result == 0 && call.named(0).as_ref() == Some(&path),
+            "rename" | "link" | "linkat" => call.named(1).as_ref() == Some(&path),
+            "openat" => call.has("O_CREAT") && call.file_opened() == Some(path.clone()),
+            _ => false,
+        };
+        let made = calls.iter().find(makes);
+        let made = made.ok_or_else(|| format!("nothing makes {}", path.display()))?;
+        let parent = path.parent().ok_or("no parent")?;
+        let synced = |call: &Call| {
+            call.syncs(parent) && call.began > made.ended && call.ended < first_answer
+        };
+        if !calls.iter().any(synced) {
+            return Err(format!("the name of {} is not synced", path.display()).into());
+        }
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@
 )]
 
 mod as_tekton;
+mod care;
 mod cli;
 mod conformance;
 mod deferred;

@@ -246,12 +246,12 @@ impl JetStreamJournal {
         };
         let state = held.state.after(attempt, progress, held.delivered);
         if progress.state.is_final() {
-            self.end(id, &held, state).await?;
+            self.end(&held, state).await?;
             self.held.remove(id);
             return Ok(());
         }
         if self.write_state(&mut held, state.clone()).await? {
-            let record = record_of(id, &held, state);
+            let record = record_of(&held, state);
             self.write_history(&held.name, &record).await?;
             let wait = progress.due_ms.saturating_sub(attempt.ended_ms);
             let wait = Duration::from_millis(u64::try_from(wait).unwrap_or_default());
@@ -286,14 +286,9 @@ impl JetStreamJournal {
 
     /// Ends a delivery: first what is to be known of it, then the word to the
     /// server, then what only it needed.
-    async fn end(
-        &self,
-        id: DeliveryId,
-        held: &Held,
-        state: StateRecord,
-    ) -> Result<(), JournalError> {
+    async fn end(&self, held: &Held, state: StateRecord) -> Result<(), JournalError> {
         let progress = state.progress();
-        let record = record_of(id, held, state);
+        let record = record_of(held, state);
         if progress.state == DeliveryState::Dead {
             let letter = (&record, &*held.head);
             let bytes = record::write_with(&letter, &held.body)?;
@@ -316,7 +311,11 @@ impl JetStreamJournal {
         Ok(())
     }
 
-    async fn write_history(&self, name: &str, record: &DeliveryRecord) -> Result<(), JournalError> {
+    pub(super) async fn write_history(
+        &self,
+        name: &str,
+        record: &DeliveryRecord,
+    ) -> Result<(), JournalError> {
         let bytes = record::write(record)?;
         let subject = format!("delivery.{name}");
         let put = self
@@ -376,6 +375,11 @@ impl JetStreamJournal {
         Ok(())
     }
 
+    /// Whether this gateway performs a delivery.
+    pub(super) fn is_held(&self, id: DeliveryId) -> bool {
+        self.held.get(id).is_some()
+    }
+
     /// Tells the server that whoever has deliveries is alive.
     pub(super) async fn give_signs_of_life(&self) {
         let mut ackers = self.held.ackers();
@@ -386,14 +390,21 @@ impl JetStreamJournal {
     }
 }
 
-fn record_of(id: DeliveryId, held: &Held, state: StateRecord) -> DeliveryRecord {
+fn record_of(held: &Held, state: StateRecord) -> DeliveryRecord {
     let head = &held.head;
     DeliveryRecord {
-        id: id.0,
         event: head.event.id,
+        listener: head.event.listener.clone(),
         trigger: head.trigger.clone(),
         revision: head.revision.clone(),
+        extensions: head.extensions.clone(),
         findings: [head.findings.clone(), state.findings.clone()].concat(),
+        resume: head.resume,
+        updated_ms: state
+            .attempts
+            .last()
+            .map_or(head.accepted_ms, |made| made.ended_ms),
+        replayed_by: None,
         state,
     }
 }

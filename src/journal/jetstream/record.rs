@@ -46,6 +46,9 @@ pub(super) struct EventRecord {
     pub event: EventHead,
     pub accepted_ms: i64,
     pub deliveries: Vec<Caused>,
+    /// When its payload was erased.
+    #[serde(default)]
+    pub erased_ms: Option<i64>,
 }
 
 /// A delivery that an event was to cause.
@@ -127,11 +130,15 @@ pub(super) struct StateRecord {
 /// What is known of a delivery, for whoever asks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct DeliveryRecord {
-    pub id: i64,
     pub event: EventId,
+    pub listener: ListenerId,
     pub trigger: TriggerId,
     pub revision: Revision,
+    pub extensions: Map<String, Value>,
     pub findings: Vec<Finding>,
+    pub resume: Option<usize>,
+    pub updated_ms: i64,
+    pub replayed_by: Option<EventId>,
     pub state: StateRecord,
 }
 
@@ -275,6 +282,36 @@ impl StateRecord {
             acted: attempt.acted,
         });
         state
+    }
+}
+
+impl DeliveryRecord {
+    /// A delivery that nobody has ended an attempt of.
+    pub(super) fn not_begun(event: &EventRecord, caused: &Caused) -> Self {
+        Self {
+            event: event.event.id,
+            listener: event.event.listener.clone(),
+            trigger: caused.trigger.clone(),
+            revision: caused.revision.clone(),
+            extensions: Map::new(),
+            findings: Vec::new(),
+            resume: None,
+            updated_ms: event.accepted_ms,
+            replayed_by: None,
+            state: StateRecord::new(event.accepted_ms, None),
+        }
+    }
+
+    /// Without what may be of the payload.
+    pub(super) fn skeleton(mut self) -> Self {
+        self.extensions = Map::new();
+        self.findings = Vec::new();
+        self.state.making = None;
+        self.state.findings = Vec::new();
+        for attempt in &mut self.state.attempts {
+            attempt.detail = None;
+        }
+        self
     }
 }
 

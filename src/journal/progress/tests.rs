@@ -147,19 +147,6 @@ fn what_is_handed_back_is_due_at_once() {
     assert_eq!((back.state, back.due_ms), (DeliveryState::Pending, 5_000));
 }
 
-#[test]
-fn what_is_dead_or_under_way_can_be_put_away_and_nothing_else() {
-    let put_away = Happening::PutAway(Reason::Discarded);
-    let died = Happening::FailedForGood(Reason::NameTaken);
-    for before in [vec![], vec![Happening::Taken], vec![died]] {
-        let away = after(&[before, vec![put_away]].concat());
-        assert_eq!(away.state, DeliveryState::Cancelled);
-        assert_eq!(away.reason, Some(Reason::Discarded));
-    }
-    let done = after(&[Happening::Succeeded]);
-    assert_eq!(done.after(put_away, 9, &POLICY, 1.0), done);
-}
-
 fn happening() -> impl Strategy<Value = Happening> {
     let reason = Reason::ApiUnavailable;
     prop_oneof![
@@ -234,4 +221,17 @@ proptest! {
             at = next;
         }
     }
+}
+
+#[test]
+fn what_is_dead_or_under_way_can_be_put_away_and_nothing_else() {
+    let put_away = Happening::PutAway(Reason::Discarded);
+    let died = Happening::FailedForGood(Reason::NameTaken);
+    for before in [vec![], vec![Happening::Taken], vec![died]] {
+        let away = after(&[before, vec![put_away]].concat());
+        assert_eq!(away.state, DeliveryState::Cancelled);
+        assert_eq!(away.reason, Some(Reason::Discarded));
+    }
+    let done = after(&[Happening::Succeeded]);
+    assert_eq!(done.after(put_away, 9, &POLICY, 1.0), done);
 }

@@ -27,10 +27,7 @@ pub(super) fn claim(folder: &Path) -> Result<File, JournalError> {
         message,
     };
     let io = |error: std::io::Error| fail(error.to_string());
-    // Events have what their senders would not tell everybody.
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder.create(folder).map_err(io)?;
+    make(folder).map_err(io)?;
     let filesystem = rustix::fs::statfs(folder).map_err(|error| fail(error.to_string()))?;
     // The type's width differs between platforms.
     #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
@@ -56,6 +53,32 @@ pub(super) fn claim(folder: &Path) -> Result<File, JournalError> {
         Err(TryLockError::WouldBlock) => Err(JournalError::InUse(folder.to_owned())),
         Err(TryLockError::Error(error)) => Err(io(error)),
     }
+}
+
+/// Makes the folder where it is not there, so that after a power failure it is
+/// still there, with what was synced in it.
+fn make(folder: &Path) -> std::io::Result<()> {
+    let parent = folder.parent().filter(|parent| *parent != Path::new(""));
+    if folder.is_dir() {
+        // Whoever made it may have ended before this. Where the parent cannot
+        // be opened, somebody else has made it, long ago.
+        let _ = sync(parent);
+        return Ok(());
+    }
+    if let Some(parent) = parent {
+        make(parent)?;
+    }
+    // Events have what their senders would not tell everybody.
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if !folder.is_dir() => return Err(error),
+        _ => {}
+    }
+    sync(parent)
+}
+
+/// Makes the names in a folder durable.
+fn sync(folder: Option<&Path>) -> std::io::Result<()> {
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Makes the journal's file where it is not there, its owner's alone. The

@@ -33,12 +33,12 @@ fn personal(number: u128) -> NewEvent {
 
 fn rendered() -> Arc<Rendered> {
     Arc::new(Rendered {
+        as_of: None,
         params: vec![Param {
             name: "name".into(),
             value: "canary in a parameter".into(),
         }],
         manifests: vec![Manifest(json!({"data": "canary in a manifest"}))],
-        as_of: None,
     })
 }
 
