@@ -4,7 +4,6 @@
 //! In: a file, the environment. Out: settings that have been checked. Unknown
 //! keys are errors that name the key.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,12 +16,14 @@ use crate::ingress::limits::Limits;
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
+mod environment;
 mod flow;
 mod journal;
 mod keeping;
 mod retry;
 mod sections;
 
+use environment::settings_of;
 pub use flow::{FlowConfig, FlowLimits};
 pub use journal::{JournalPlace, Nats, NatsConfig};
 pub use retry::RetryConfig;
@@ -374,27 +375,6 @@ fn real_path(path: &Path) -> PathBuf {
         }
         (Err(_), _, _) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
     }
-}
-
-/// The variables that are settings. Kubernetes puts others beside them: a
-/// Service called `tripline` gives every pod `TRIPLINE_SERVICE_HOST`,
-/// `TRIPLINE_PORT_8080_TCP_ADDR` and more.
-fn settings_of(variables: impl Iterator<Item = (String, String)>) -> HashMap<String, String> {
-    let is_link = |name: &str| {
-        let port = name.rsplit_once("_PORT").map(|(_, rest)| rest);
-        let numbered = |rest: &str| {
-            let digits = rest.strip_prefix('_').unwrap_or_default();
-            digits.starts_with(|c: char| c.is_ascii_digit())
-        };
-        name.ends_with("_SERVICE_HOST")
-            || name.contains("_SERVICE_PORT")
-            || port.is_some_and(|rest| rest.is_empty() || numbered(rest))
-            // TRIPLINE_PORT_8080_TCP_PORT
-            || (name.contains("_PORT_") && name.ends_with("_PORT"))
-    };
-    variables
-        .filter(|(name, _)| name.starts_with("TRIPLINE_") && !is_link(name))
-        .collect()
 }
 
 #[cfg(test)]

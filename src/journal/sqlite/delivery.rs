@@ -98,6 +98,7 @@ pub(super) fn record(
     attempt: &Attempt,
     progress: &Progress,
 ) -> Result<(), JournalError> {
+    let acted = i64::try_from(attempt.acted).unwrap_or(i64::MAX);
     let changed = connection
         .prepare_cached(
             "UPDATE deliveries
@@ -114,7 +115,7 @@ pub(super) fn record(
             progress.due_ms,
             attempt.ended_ms,
             progress.state.is_final(),
-            i64::try_from(attempt.acted).unwrap_or(i64::MAX),
+            acted,
             progress.tried_ms,
             progress.unmended_ms,
         ])?;
@@ -124,8 +125,8 @@ pub(super) fn record(
     }
     connection
         .prepare_cached(
-            "INSERT INTO attempts (delivery, number, started_ms, ended_ms, reason, detail)
-             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5
+            "INSERT INTO attempts (delivery, number, started_ms, ended_ms, reason, detail, acted)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6
              FROM attempts WHERE delivery = ?1",
         )?
         .execute(params![
@@ -134,6 +135,7 @@ pub(super) fn record(
             attempt.ended_ms,
             attempt.reason.map(Reason::code),
             attempt.detail,
+            acted,
         ])?;
     Ok(())
 }

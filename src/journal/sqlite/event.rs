@@ -186,8 +186,8 @@ fn insert_delivery(
         .prepare_cached(
             "INSERT INTO deliveries (event, trigger_id, revision, state, attempts, accepted_ms,
                                      due_ms, updated_ms, extensions, findings, resume,
-                                     sealed_headers, params, manifests, lane)
-             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                                     sealed_headers, params, manifests, lane, as_of)
+             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             row,
@@ -207,6 +207,7 @@ fn insert_delivery(
                 .map(|rendered| json(&rendered.manifests))
                 .transpose()?,
             lane(&event.listener, &delivery.trigger),
+            rendered.and_then(|rendered| rendered.as_of.as_deref()),
         ])?;
     Ok(DeliveryId(connection.last_insert_rowid()))
 }

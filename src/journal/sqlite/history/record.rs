@@ -82,7 +82,7 @@ fn details(connection: &Connection, id: DeliveryId) -> Result<DeliveryRecord, Jo
 
 fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<Attempt>, JournalError> {
     let mut statement = connection.prepare_cached(
-        "SELECT started_ms, ended_ms, reason, detail FROM attempts WHERE delivery = ?1
+        "SELECT started_ms, ended_ms, reason, detail, acted FROM attempts WHERE delivery = ?1
          ORDER BY number",
     )?;
     let rows = statement.query_map(params![id.0], |row| {
@@ -91,8 +91,7 @@ fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<Attempt>, Jou
             ended_ms: row.get(1)?,
             reason: read_reason(row.get::<_, Option<String>>(2)?.as_deref()),
             detail: row.get(3)?,
-            // Only how far the last one came is kept, with the delivery.
-            acted: 0,
+            acted: usize::try_from(row.get::<_, i64>(4)?).unwrap_or_default(),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

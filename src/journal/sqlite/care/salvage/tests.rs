@@ -45,7 +45,7 @@ const FILL: &str = "
                             updated_ms, extensions, findings, params, manifests)
     SELECT id, 'default/hook#push', iif(id % 2, 'r1', 'r2'), iif(id % 3, 'done', 'pending'), 1,
            id, id, id, '{}', '[]', '[]', hex(randomblob((id * 613) % 9000)) FROM events;
-    INSERT INTO attempts SELECT id, 1, id, id + 1, NULL, NULL FROM deliveries;
+    INSERT INTO attempts SELECT id, 1, id, id + 1, NULL, NULL, 0 FROM deliveries;
     INSERT INTO dedupe SELECT hex(randomblob(20)), trigger_id, id, randomblob(16), 100000 + id
     FROM deliveries;
     INSERT INTO deferrals (event_id, verified, listener_namespace, listener_name, triggers,
