@@ -72,6 +72,29 @@ pub(crate) fn wrong_clock() -> Result<(), Failed> {
     })
 }
 
+/// The clock is put forward by more than events may wait for their secret, and
+/// they are looked at again: they wait on, and are performed when it comes.
+pub(crate) fn wrong_clock_while_events_wait() -> Result<(), Failed> {
+    let seed = seed();
+    report(seed, || {
+        let folder = tempfile::tempdir()?;
+        let folder = folder.path();
+        world::prepare_without_secret(folder, "default")?;
+        let clock = folder.join("clock");
+        let named = clock.to_str().ok_or("the folder's name is no text")?;
+        let gateway = Start::at(folder).set("CRASH_CLOCK", named).start()?;
+        let load = Load::start("default", seed, SENDERS, 60);
+        load.turn_to(gateway.address);
+        let ledger = load.wait_for_end()?;
+        put(&clock, 30)?;
+        // Whatever changes has them looked at.
+        world::bring_secret(folder, "somewhere-else")?;
+        std::thread::sleep(Duration::from_secs(2));
+        world::bring_secret(folder, "default")?;
+        oracle::judge(&ledger, &mut Files::of(folder, "default"), gateway).map(drop)
+    })
+}
+
 /// Replaces the file, so that nobody reads half a number.
 fn put(clock: &std::path::Path, hours: i64) -> Result<(), Failed> {
     let next = clock.with_extension("next");
