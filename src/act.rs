@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::model::annotations::{EVENT_ID, INDEX, TRIGGER};
 use crate::model::manifest::Manifest;
@@ -20,6 +21,25 @@ pub mod stdout;
 pub trait Action: Send + Sync {
     /// Does what the manifest says, as `actor`.
     fn perform<'a>(&'a self, manifest: &'a Manifest, actor: Actor<'a>) -> Performing<'a>;
+
+    /// The same, where an earlier attempt may have done it: what it made and
+    /// somebody has deleted since is not made again, as far as that can be
+    /// known. `since` is a [`Action::moment`] before the first attempt.
+    fn perform_again<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        actor: Actor<'a>,
+        since: Option<&'a str>,
+    ) -> Performing<'a> {
+        let _ = since;
+        self.perform(manifest, actor)
+    }
+
+    /// The present moment, or one shortly before it, as whoever takes manifests
+    /// counts moments; nothing where he does not, or cannot be asked.
+    fn moment(&self) -> Moment<'_> {
+        Box::pin(std::future::ready(None))
+    }
 
     /// What it is, for people.
     fn describe(&self) -> String;
@@ -37,6 +57,9 @@ pub struct Actor<'a> {
 /// The future of one effect.
 pub type Performing<'a> = Pin<Box<dyn Future<Output = Result<Effect, ActError>> + Send + 'a>>;
 
+/// The future of a moment.
+pub type Moment<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
+
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -44,6 +67,9 @@ pub enum Effect {
     Created(String),
     /// An earlier attempt had made it; where.
     AlreadyThere(String),
+    /// An earlier attempt had made it, and somebody has deleted it since; where
+    /// it was.
+    Gone(String),
 }
 
 impl Effect {
@@ -52,7 +78,7 @@ impl Effect {
     pub fn made(&self) -> Option<&str> {
         match self {
             Self::Created(place) => place.rsplit('/').nth(1),
-            Self::AlreadyThere(_) => None,
+            Self::AlreadyThere(_) | Self::Gone(_) => None,
         }
     }
 }
@@ -81,6 +107,8 @@ pub enum ActError {
         reason: Reason,
         /// What the API server says.
         message: String,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -112,8 +140,18 @@ impl ActError {
         match self {
             Self::NameTaken(_) | Self::Invalid(_) => Patience::None,
             Self::Unavailable { .. } => Patience::Long,
-            Self::Api { reason, .. } if *reason == Reason::ApiUnavailable => Patience::Long,
-            Self::Api { .. } => Patience::Short,
+            Self::Api { reason, .. } => match reason {
+                Reason::ApiUnavailable | Reason::OutcomeUnknown => Patience::Long,
+                _ => Patience::Short,
+            },
+        }
+    }
+
+    /// How long whoever refused wants to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 }

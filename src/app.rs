@@ -24,7 +24,6 @@ use crate::ingress::server::Server;
 use crate::ingress::tls::{Certificate, Look};
 use crate::ingress::{self, Budget, Ingress, router};
 use crate::journal::jetstream::JetStreamJournal;
-use crate::journal::progress::RetryPolicy;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, Quota, Quotas};
 use crate::outbound::Http;
@@ -317,7 +316,7 @@ impl Shared {
             action,
             calls: Arc::new(caller),
             metrics: Arc::clone(&self.metrics),
-            policy: RetryPolicy::DEFAULT,
+            policy: config.retry.policy()?,
             deferred_for: config.limits.deferred_time,
             retention: config.retention(),
             lifecycle,

@@ -1,12 +1,7 @@
 //! The wall clock, read in one place. Stages get the time as an argument.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-/// By how much, in milliseconds, the clock may be put right without anybody
-/// having to know.
-const SLACK_MS: i64 = 10_000;
 
 /// Milliseconds of Unix time.
 #[expect(
@@ -28,37 +23,6 @@ pub fn steady_ms() -> i64 {
     let (start, start_ms) = START.get_or_init(|| (Instant::now(), unix_ms()));
     let passed = i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX);
     start_ms.saturating_add(passed)
-}
-
-/// Notices that the wall clock was put back.
-#[derive(Debug)]
-pub struct PutBack {
-    /// How far it was before the steady one.
-    ahead_ms: AtomicI64,
-}
-
-impl PutBack {
-    /// Looks at the clocks for the first time.
-    pub fn watch() -> Self {
-        Self {
-            ahead_ms: AtomicI64::new(ahead_ms()),
-        }
-    }
-
-    /// Whether it was put back since the last time that somebody asked.
-    pub fn since_last(&self) -> bool {
-        self.notice(ahead_ms())
-    }
-
-    fn notice(&self, ahead_ms: i64) -> bool {
-        let before = self.ahead_ms.swap(ahead_ms, Ordering::Relaxed);
-        before.saturating_sub(ahead_ms) > SLACK_MS
-    }
-}
-
-fn ahead_ms() -> i64 {
-    let steady = steady_ms();
-    unix_ms().saturating_sub(steady)
 }
 
 /// By how much the crash suite has put the clock wrong: builds with debug
@@ -85,24 +49,6 @@ mod tests {
     #[test]
     fn the_steady_clock_begins_with_the_other_one() {
         let apart = unix_ms() - steady_ms();
-        assert!(apart.abs() < SLACK_MS, "{apart}");
-    }
-
-    #[test]
-    fn a_clock_that_is_put_back_is_noticed_once() {
-        let clock = PutBack {
-            ahead_ms: AtomicI64::new(0),
-        };
-        let day = 24 * 60 * 60 * 1_000;
-        for (ahead_ms, noticed) in [
-            (-50, false),
-            (day, false),
-            (day - SLACK_MS, false),
-            (0, true),
-            (0, false),
-            (-day, true),
-        ] {
-            assert_eq!(clock.notice(ahead_ms), noticed, "{ahead_ms}");
-        }
+        assert!(apart.abs() < 10_000, "{apart}");
     }
 }

@@ -19,9 +19,11 @@ use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
 mod journal;
+mod retry;
 mod sections;
 
 pub use journal::{JournalPlace, Nats, NatsConfig};
+pub use retry::RetryConfig;
 use sections::span_or_never;
 pub use sections::{
     AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
@@ -77,6 +79,8 @@ pub struct Config {
     /// How long an event is kept that has waited for too long.
     #[serde(deserialize_with = "span_or_never")]
     pub given_up_retention: Option<Duration>,
+    /// How often and how long deliveries are tried.
+    pub retry: RetryConfig,
     /// The cluster.
     pub kube: KubeConfig,
     /// Whom the gateway itself calls.
@@ -106,6 +110,7 @@ impl Default for Config {
             retention: Some(7 * DAY),
             dead_retention: None,
             given_up_retention: Some(30 * DAY),
+            retry: RetryConfig::default(),
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),
@@ -239,6 +244,7 @@ impl Config {
                 "must be at least 16MiB, or 0 for no limit",
             );
         }
+        self.retry.policy()?;
         self.journal_place()?;
         if let Sink::Folder(folder) = self.sink()? {
             self.check_sink_folder(&folder)?;

@@ -106,9 +106,8 @@ pub trait Journal: Send + Sync {
     fn counts(&self) -> Done<'_, Counts>;
 
     /// Forgets keys whose time is over at `now_ms`, and what was over before it
-    /// had to be to be kept; and makes due what was written by a clock that has
-    /// been put back to `now_ms` since. A little at once: how much it was, 0
-    /// where nothing is left to do.
+    /// had to be to be kept. A little at once: how much it was, 0 where nothing
+    /// is left to forget.
     fn tidy(&self, now_ms: i64, kept: KeptSince) -> Done<'_, usize>;
 
     /// How large it is and whether it takes new events, as far as it knows.
@@ -238,6 +237,9 @@ pub struct Rendered {
     pub params: Params,
     /// The resources.
     pub manifests: Vec<Manifest>,
+    /// A moment before the first of them was made, as whoever makes them counts
+    /// moments: from then on it can be looked up what has become of them.
+    pub as_of: Option<String>,
 }
 
 /// One attempt to perform a delivery.
@@ -251,6 +253,9 @@ pub struct Attempt {
     pub reason: Option<Reason>,
     /// The failure in a sentence.
     pub detail: Option<String>,
+    /// How many of the delivery's resources, counted from the first, are where
+    /// they belong after it. A journal keeps the most that it was told.
+    pub acted: usize,
 }
 
 /// What a worker gets to work on.
@@ -302,6 +307,28 @@ pub struct Leased {
     pub unsealed: Option<Headers>,
     /// What it makes, where that is committed already.
     pub rendered: Option<Rendered>,
+    /// How many of its resources, counted from the first, are where they
+    /// belong.
+    pub acted: usize,
+}
+
+impl Leased {
+    /// Whether an attempt may have done more than was recorded of it: the
+    /// process that made it ended, or nobody knows what came of a request, or
+    /// the last one did not come so far as to look. [`Progress`] is the one
+    /// before this lease, so that one whose attempt was recorded is retrying.
+    pub fn is_unclear(&self) -> bool {
+        let Progress { state, reason, .. } = self.progress;
+        let is_open = |reason| {
+            let open = [
+                Reason::OutcomeUnknown,
+                Reason::Internal,
+                Reason::TriggerMissing,
+            ];
+            open.contains(&reason)
+        };
+        state != DeliveryState::Retrying || reason.is_some_and(is_open)
+    }
 }
 
 /// A delivery as it is shown.

@@ -15,6 +15,7 @@ pub mod manifest;
 pub mod params;
 pub mod problem;
 pub mod quote;
+pub mod retry;
 pub mod secret;
 pub mod sender;
 pub mod url;

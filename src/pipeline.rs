@@ -8,6 +8,7 @@
 mod accepted;
 mod answer;
 mod consult;
+mod failure;
 mod gate;
 mod judge;
 mod pass;
@@ -17,9 +18,10 @@ mod walk;
 pub use accepted::{Accepted, Earlier, Held};
 pub use answer::{Answer, answer};
 pub use consult::consult;
+pub use failure::Failure;
 pub use gate::{Acceptance, Gate, Settled};
 pub use judge::{Circumstances, Judgement, judge};
 pub use perform::{
-    Arrived, Failure, Performed, Prepared, Work, Workshop, arrive, perform, prepare,
+    Arrived, Committed, Performed, Prepared, Work, Workshop, arrive, perform, prepare,
 };
 pub use walk::Halted;

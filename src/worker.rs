@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::act::Action;
 use crate::act::cluster::events::Notices;
 use crate::catalog::Catalog;
-use crate::clock::{PutBack, unix_ms};
+use crate::clock::unix_ms;
 use crate::failpoint::{self, Point};
 use crate::intercept::calls::Calls;
 use crate::journal::progress::RetryPolicy;
@@ -52,7 +52,8 @@ const LEASED_UNITS: u32 = 64 * 1024;
 /// Bytes that one unit stands for.
 const UNIT: usize = 1024;
 
-/// How often it is looked whether something has waited for too long.
+/// How often it is looked whether something has waited, or is kept, for too
+/// long, and whether something is due by another clock.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long to leave the journal alone after it failed.
@@ -74,7 +75,6 @@ pub struct Worker {
     tasks: TaskTracker,
     revisions: revisions::Revisions,
     asking: ask::Asking,
-    clock: PutBack,
 }
 
 /// What a worker is made of.
@@ -124,7 +124,6 @@ impl Worker {
             tasks: TaskTracker::new(),
             revisions: revisions::Revisions::default(),
             asking: ask::Asking::default(),
-            clock: PutBack::watch(),
         };
         (Arc::new(worker), Queue(queued))
     }
@@ -250,9 +249,6 @@ impl Worker {
 
     /// Leases some of what is due. Gives the time of the next look.
     async fn lease_due(self: &Arc<Self>) -> Option<tokio::time::Instant> {
-        if self.clock.since_last() {
-            self.tidy(&CancellationToken::new()).await;
-        }
         // Whoever took all slots would leave none for what comes in.
         let limit = self.slots.available_permits() / 2 + 1;
         let lease = match self.journal().lease(unix_ms(), limit).await {
@@ -285,7 +281,9 @@ impl Worker {
             Ok(None) => None,
             Ok(Some(due_ms)) => {
                 let wait = u64::try_from(due_ms.saturating_sub(unix_ms())).unwrap_or_default();
-                Some(tokio::time::Instant::now() + Duration::from_millis(wait))
+                // The clock may be set in the meantime.
+                let wait = Duration::from_millis(wait).min(LOOK_AGAIN);
+                Some(tokio::time::Instant::now() + wait)
             }
             Err(error) => {
                 self.report("when something is due", &error);

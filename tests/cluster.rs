@@ -17,6 +17,7 @@ macro_rules! ensure {
 pub(crate) mod api_server;
 mod examples;
 mod gateway;
+mod once;
 mod roll_back;
 mod scenarios;
 mod services;
@@ -33,7 +34,10 @@ pub(crate) const API_SERVER: Program = Program {
 /// The tests of this suite.
 pub(crate) fn tests() -> Vec<Test> {
     let own = scenarios::ALL.iter().chain(&services::ALL);
-    let own = own.chain(&roll_back::ALL).map(|scenario| (scenario, None));
+    let own = own
+        .chain(&roll_back::ALL)
+        .chain(&once::ALL)
+        .map(|scenario| (scenario, None));
     let recorded = Data {
         name: "recorded cases of Tekton Triggers",
         how_to_get_it: "they are no part of the repository; CONFORMANCE_CASES names their folder",

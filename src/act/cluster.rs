@@ -13,20 +13,23 @@ use kube::core::{Request, Resource};
 use kube::discovery::Scope;
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::model::manifest::Manifest;
 use crate::model::verdict::Reason;
 
 use super::path::ObjectPath;
-use super::{ActError, Action, Actor, Effect, Performing, same_origin};
+use super::{ActError, Action, Actor, Effect, Moment, Performing, same_origin};
 
 mod discovery;
 mod error;
 pub mod events;
+mod exchange;
+mod history;
 
 use discovery::{Discovery, Place};
-use error::{classify, unreachable_api};
+use error::{classify, classify_create, unclear};
+use exchange::{Refusal, exchange};
+use history::History;
 
 /// Requests to the API server at once. Each has a connection of its own.
 const AT_ONCE: usize = 32;
@@ -41,6 +44,7 @@ const FIELD_MANAGER: &str = "tripline";
 pub struct Cluster {
     client: Client,
     discovery: Discovery,
+    history: History,
     slots: Semaphore,
 }
 
@@ -50,6 +54,7 @@ impl Cluster {
     pub fn new(client: Client) -> Self {
         Self {
             discovery: Discovery::new(client.clone()),
+            history: History::new(client.clone()),
             slots: Semaphore::new(AT_ONCE),
             client,
         }
@@ -57,22 +62,69 @@ impl Cluster {
 
     async fn create(&self, manifest: &Manifest, actor: Actor<'_>) -> Result<Effect, ActError> {
         let path = ObjectPath::of(manifest)?;
-        let shown = format!("{}/{}/{}", path.namespace, path.kind, path.name);
         let _slot = self.slots.acquire().await;
         let place = self.discovery.find(manifest).await?;
-        let created = self.post(manifest, path.namespace, &place, actor).await;
-        match created {
-            Ok(()) => Ok(Effect::Created(shown)),
-            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
-                let there = self.get(&path, &place, actor).await;
+        self.create_at(manifest, &path, &place, actor).await
+    }
+
+    /// Looks first whether it is there, or was.
+    async fn create_again(
+        &self,
+        manifest: &Manifest,
+        actor: Actor<'_>,
+        since: Option<&str>,
+    ) -> Result<Effect, ActError> {
+        let path = ObjectPath::of(manifest)?;
+        let shown = path.to_string();
+        let _slot = self.slots.acquire().await;
+        // Until somebody has looked, nobody knows.
+        let place = self.discovery.find(manifest).await.map_err(unclear)?;
+        match self.get(&path, &place, actor).await {
+            Ok(there) => return whose(&shown, manifest, Ok(there), actor),
+            Err(refusal) => match refusal.code() {
+                // Whether it was there is told by who may watch and not get,
+                // or by nobody.
+                Some(403 | 404) => {}
+                _ => return Err(unclear(classify(&shown, actor, refusal))),
+            },
+        }
+        if let Some(since) = since {
+            let url = url(&place, path.namespace);
+            let made = self.history.was_made(manifest, url, actor, since);
+            if made.await {
+                return Ok(Effect::Gone(shown));
+            }
+        }
+        self.create_at(manifest, &path, &place, actor).await
+    }
+
+    async fn create_at(
+        &self,
+        manifest: &Manifest,
+        path: &ObjectPath<'_>,
+        place: &Place,
+        actor: Actor<'_>,
+    ) -> Result<Effect, ActError> {
+        let shown = path.to_string();
+        match self.post(manifest, path.namespace, place, actor).await {
+            Ok(made) => {
+                let version = made["metadata"]["resourceVersion"].as_str();
+                self.history.note(version);
+                Ok(Effect::Created(shown))
+            }
+            Err(Refusal {
+                error: kube::Error::Api(status),
+                ..
+            }) if status.reason == "AlreadyExists" => {
+                let there = self.get(path, place, actor).await;
                 whose(&shown, manifest, there, actor)
             }
-            Err(error) => {
-                if matches!(&error, kube::Error::Api(status) if status.code == 404) {
+            Err(refusal) => {
+                if refusal.code() == Some(404) {
                     // The kind may have gone, or have come back under another path.
                     self.discovery.forget(manifest);
                 }
-                Err(classify(&shown, actor, error))
+                Err(classify_create(&shown, actor, refusal))
             }
         }
     }
@@ -83,7 +135,7 @@ impl Cluster {
         namespace: &str,
         place: &Place,
         actor: Actor<'_>,
-    ) -> kube::Result<()> {
+    ) -> Result<Value, Refusal> {
         let mut object = manifest.0.clone();
         if place.scope == Scope::Cluster
             && let Some(metadata) = object["metadata"].as_object_mut()
@@ -98,7 +150,7 @@ impl Cluster {
         let request = Request::new(url(place, namespace))
             .create(&params, body)
             .map_err(kube::Error::BuildRequest)?;
-        self.send(request, actor).await.map(drop)
+        exchange(&self.client, request, actor).await
     }
 
     async fn get(
@@ -106,36 +158,30 @@ impl Cluster {
         path: &ObjectPath<'_>,
         place: &Place,
         actor: Actor<'_>,
-    ) -> kube::Result<Manifest> {
+    ) -> Result<Manifest, Refusal> {
         let request = Request::new(url(place, path.namespace))
             .get(path.name, &kube::api::GetParams::default())
             .map_err(kube::Error::BuildRequest)?;
-        self.send(request, actor).await.map(Manifest)
-    }
-
-    async fn send(
-        &self,
-        mut request: http::Request<Vec<u8>>,
-        actor: Actor<'_>,
-    ) -> kube::Result<Value> {
-        let user = format!(
-            "system:serviceaccount:{}:{}",
-            actor.namespace, actor.account
-        );
-        let user = http::HeaderValue::try_from(user)
-            .map_err(|error| kube::Error::HttpError(http::Error::from(error)))?;
-        // The API server adds the groups of a service account itself.
-        request.headers_mut().insert("Impersonate-User", user);
-        match timeout(LONGEST, self.client.request(request)).await {
-            Ok(answered) => answered,
-            Err(_) => Err(unreachable_api()),
-        }
+        exchange(&self.client, request, actor).await.map(Manifest)
     }
 }
 
 impl Action for Cluster {
     fn perform<'a>(&'a self, manifest: &'a Manifest, actor: Actor<'a>) -> Performing<'a> {
         Box::pin(self.create(manifest, actor))
+    }
+
+    fn perform_again<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        actor: Actor<'a>,
+        since: Option<&'a str>,
+    ) -> Performing<'a> {
+        Box::pin(self.create_again(manifest, actor, since))
+    }
+
+    fn moment(&self) -> Moment<'_> {
+        Box::pin(self.history.moment())
     }
 
     fn describe(&self) -> String {
@@ -147,7 +193,7 @@ impl Action for Cluster {
 fn whose(
     shown: &str,
     manifest: &Manifest,
-    there: kube::Result<Manifest>,
+    there: Result<Manifest, Refusal>,
     actor: Actor<'_>,
 ) -> Result<Effect, ActError> {
     match there {
@@ -155,15 +201,17 @@ fn whose(
         Ok(_) => Err(ActError::NameTaken(shown.to_owned())),
         // An account that may create need not be allowed to read. A derived
         // name has the event in it.
-        Err(kube::Error::Api(status)) if status.code == 403 => match is_derived(manifest) {
+        Err(refusal) if refusal.code() == Some(403) => match is_derived(manifest) {
             true => Ok(Effect::AlreadyThere(shown.to_owned())),
             false => Err(ActError::NameTaken(shown.to_owned())),
         },
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(ActError::Api {
-            reason: Reason::ApiUnavailable,
+        // It may have been this delivery's own.
+        Err(refusal) if refusal.code() == Some(404) => Err(ActError::Api {
+            reason: Reason::OutcomeUnknown,
             message: format!("{shown}: was there and is gone"),
+            retry_after: None,
         }),
-        Err(error) => Err(classify(shown, actor, error)),
+        Err(refusal) => Err(unclear(classify(shown, actor, refusal))),
     }
 }
 
@@ -187,29 +235,4 @@ fn is_derived(manifest: &Manifest) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_fixed_name_beside_a_prefix_is_not_taken_for_a_derived_one() {
-        let derived = |prefix: &str, name: &str| {
-            let metadata = json!({"generateName": prefix, "name": name});
-            is_derived(&Manifest(json!({ "metadata": metadata })))
-        };
-        assert!(derived("build-", "build-lfzswg3juacx"));
-        assert!(derived("a-prefix-that-was-cut", "a-prefix-lfzswg3juacx"));
-        for fixed in [
-            "build",
-            "release",
-            "build-LFZSWG3JUACX",
-            "other-lfzswg3juacx",
-        ] {
-            assert!(!derived("build-", fixed), "{fixed}");
-        }
-        assert!(!is_derived(&Manifest(
-            json!({"metadata": {"name": "build-lfzswg3juacx"}})
-        )));
-    }
-}
+mod tests;

@@ -1,6 +1,8 @@
 //! Where an object goes: `NAMESPACE/KIND/NAME`. Parts of it may come from a
 //! payload, so that each is checked to be a plain name.
 
+use std::fmt;
+
 use crate::model::manifest::Manifest;
 
 use super::ActError;
@@ -14,6 +16,12 @@ pub(super) struct ObjectPath<'a> {
     pub namespace: &'a str,
     pub kind: &'a str,
     pub name: &'a str,
+}
+
+impl fmt::Display for ObjectPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.namespace, self.kind, self.name)
+    }
 }
 
 impl<'a> ObjectPath<'a> {

@@ -15,8 +15,7 @@ pub struct Stdout;
 impl Action for Stdout {
     fn perform<'a>(&'a self, manifest: &'a Manifest, _: Actor<'a>) -> Performing<'a> {
         Box::pin(async move {
-            let path = ObjectPath::of(manifest)?;
-            let shown = format!("{}/{}/{}", path.namespace, path.kind, path.name);
+            let shown = ObjectPath::of(manifest)?.to_string();
             let text = document(manifest)?;
             // A reader who takes his time must not hold up everybody else.
             let write = tokio::task::spawn_blocking(move || {

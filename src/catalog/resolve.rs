@@ -19,6 +19,7 @@ use super::source::TriggerSource;
 
 mod interceptors;
 mod parts;
+mod retry;
 mod select;
 mod trigger;
 
@@ -98,6 +99,7 @@ pub(super) fn listener(
     };
     let mut resolver = Resolver {
         listener: &object.value,
+        origin: Some(&*object.origin),
         id: &id,
         objects,
         tenants,
@@ -180,6 +182,7 @@ pub(super) fn unreached(objects: &Objects, reached: &HashSet<TriggerId>) -> Vec<
     };
     let mut resolver = Resolver {
         listener: &nobody,
+        origin: None,
         id: &id,
         objects,
         tenants: Reach::Guarded,

@@ -14,6 +14,7 @@ use crate::intercept::Away;
 use crate::intercept::calls::Reach;
 use crate::model::event::BodyRule;
 use crate::model::ids::{ListenerId, Revision, TriggerId};
+use crate::model::retry::RetryOverrides;
 use crate::render::TemplateSource;
 
 /// Bytes of a SHA-256 that make a revision: enough that no two triggers of a
@@ -43,6 +44,9 @@ pub struct TriggerSource {
     pub template: TemplateSource,
     /// Whether a delivery that comes again is performed again.
     pub rerun_redeliveries: bool,
+    /// What it says of how often and how long its deliveries are tried.
+    #[serde(default, skip_serializing_if = "RetryOverrides::is_empty")]
+    pub retry: RetryOverrides,
     /// The group that it is in, where it is in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupSource>,

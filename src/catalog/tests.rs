@@ -331,3 +331,64 @@ fn accounts_come_from_the_trigger_the_pod_the_listener_or_the_default() {
     assert_eq!(account("", "", "l"), "l");
     assert_eq!(account("", "", ""), "default");
 }
+
+#[test]
+fn what_a_trigger_says_of_retries_is_read_from_the_nearest_annotation() {
+    let listener = "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\n\
+        metadata:\n  name: el\n  annotations:\n    tripline.dev/retry-attempts: \"9\"\n    \
+        tripline.dev/retry-attempts.a: \"2\"\n    tripline.dev/retry-max-age: 2h\n\
+        spec:\n  triggers:\n  - name: a\n    template: {ref: tt}\n  - name: b\n    \
+        template: {ref: tt}\n  - triggerRef: own\n";
+    let own = "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\n\
+        metadata: {name: own, annotations: {tripline.dev/retry-max-age: 5m, tripline.dev/retry-backoff: 1s..2s}}\n\
+        spec: {template: {ref: tt}}\n";
+    let text = template("tt") + listener + own;
+    let (snapshot, diagnostics) = load(&mut Loader::default(), &text);
+    assert_eq!(diagnostics, Vec::<String>::new());
+    let listener = snapshot.listener("default/el").unwrap();
+    let retries = listener.triggers.iter().map(|entry| match entry {
+        Entry::Ready(trigger) => trigger.source.retry,
+        Entry::Broken(broken) => panic!("{:?}", broken.problems),
+    });
+    let retries: Vec<_> = retries.collect();
+    let attempts = retries.iter().map(|retry| retry.attempts);
+    assert_eq!(attempts.collect::<Vec<_>>(), [Some(2), Some(9), Some(9)]);
+    let ages = retries.iter().map(|retry| retry.max_age.unwrap().as_secs());
+    assert_eq!(ages.collect::<Vec<_>>(), [7200, 7200, 300]);
+    assert!(retries[0].backoff.is_none() && retries[2].backoff.is_some());
+}
+
+#[test]
+fn a_mistake_in_what_is_said_of_retries_is_told_where_it_stands() {
+    for (key, value, expected) in [
+        ("retry-attempts", "\"0\"", "`0` is no number of attempts"),
+        (
+            "retry-attempts.a",
+            "many",
+            "`many` is no number of attempts",
+        ),
+        ("retry-max-age", "\"5\"", "`5` is no time"),
+        (
+            "retry-backoff",
+            "5m..1s",
+            "the longest wait is shorter than the first one",
+        ),
+    ] {
+        let listener = format!(
+            "---\napiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\nmetadata:\n  \
+             name: el\n  annotations:\n    tripline.dev/{key}: {value}\n\
+             spec: {{triggers: [{{name: a, template: {{ref: tt}}}}]}}\n"
+        );
+        let text = listener + &template("tt");
+        let (snapshot, diagnostics) = load(&mut Loader::default(), &text);
+        // At the value.
+        let at = format!("f.yaml:7:{}: `tripline.dev/{key}`: ", 20 + key.len());
+        let told = diagnostics.iter().find(|told| told.starts_with(&at));
+        let told = told.unwrap_or_else(|| panic!("{diagnostics:?}"));
+        assert!(
+            told.contains(expected) && told.contains("it takes "),
+            "{told}"
+        );
+        assert_eq!(ids(&snapshot, "default/el"), ["default/el#a (broken)"]);
+    }
+}

@@ -120,3 +120,28 @@ fn servers_of_nats_are_taken_as_they_are_written() {
     assert_eq!((nats.settings.replicas, nats.settings.max_bytes), (1, -1));
     assert_eq!(nats.seal, Path::new(".tripline/seal.key"));
 }
+
+#[test]
+fn retries_that_make_no_sense_are_named() {
+    let config =
+        load("retry: {attempts: 5, maxAge: 1h, shortMaxAge: 5m, firstWait: 2s, longestWait: 1m}\n");
+    let policy = config.unwrap().retry.policy().unwrap();
+    assert_eq!(policy.attempts, Some(5));
+    assert_eq!(policy.give_up_after, Duration::from_secs(3600));
+    assert_eq!(policy.give_up_soon_after, Duration::from_secs(300));
+    assert_eq!(policy.first_wait, Duration::from_secs(2));
+    assert_eq!(policy.longest_wait, Duration::from_secs(60));
+    for (text, expected) in [
+        ("retry: {attempts: 0}", "retry.attempts: must be at least 1"),
+        ("retry: {maxAge: 0s}", "retry.maxAge: "),
+        ("retry: {shortMaxAge: 9000h}", "retry.shortMaxAge: "),
+        (
+            "retry: {firstWait: 1ms}",
+            "the first wait is at least 100ms",
+        ),
+        ("retry: {firstWait: 10m}", "the longest wait is shorter"),
+    ] {
+        let told = load(text).and_then(|config| config.check()).unwrap_err();
+        assert!(told.to_string().contains(expected), "{told}");
+    }
+}

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use data_encoding::BASE64_MIME_PERMISSIVE;
-use http::header::{ACCEPT, AUTHORIZATION, LINK, LOCATION, USER_AGENT};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{ACCEPT, AUTHORIZATION, DATE, LINK, LOCATION, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::model::retry::retry_after;
 use crate::model::secret::SecretValue;
 use crate::outbound::{Http, OutboundError, Outgoing, Reach};
 
@@ -75,6 +76,8 @@ pub enum GithubError {
         status: u16,
         /// Whether that is because too much was asked lately.
         is_limit: bool,
+        /// When more may be asked, where it says so.
+        retry_after: Option<Duration>,
     },
     /// Its answer is not what it documents.
     #[error("GitHub's answer to {path} cannot be read")]
@@ -106,6 +109,14 @@ impl GithubError {
             } => *is_limit || matches!(status, 408 | 429 | 500..),
             Self::Later { .. } => true,
             Self::Answer { .. } | Self::Long(_) | Self::Name(_) => false,
+        }
+    }
+
+    /// How much later, where GitHub says so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 }
@@ -260,8 +271,8 @@ impl Repository<'_> {
         Err(GithubError::Status {
             path: path.to_owned(),
             status: answer.status().as_u16(),
-            is_limit: used_up.is_some_and(|left| left == "0")
-                || headers.contains_key("retry-after"),
+            is_limit: used_up.is_some_and(|left| left == "0") || headers.contains_key(RETRY_AFTER),
+            retry_after: asked_for(headers),
         })
     }
 
@@ -289,6 +300,12 @@ impl Repository<'_> {
         };
         Ok(http.send(outgoing).await?)
     }
+}
+
+/// How long to ask nothing more.
+fn asked_for(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    retry_after(text(RETRY_AFTER)?, text(DATE))
 }
 
 /// Where a question is to be asked instead: only of the API that it was asked

@@ -86,6 +86,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::KindNotServed
         | Reason::NamespaceMissing
         | Reason::ApiUnavailable
+        | Reason::OutcomeUnknown
         | Reason::ManifestInvalid
         | Reason::SinkUnavailable
         | Reason::RetriesExhausted

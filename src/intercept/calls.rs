@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::model::headers::Headers;
+use crate::model::retry::retry_after;
 use crate::model::secret::SecretValue;
 
 /// Asks others on behalf of interceptors.
@@ -133,6 +134,8 @@ pub struct CallError {
     pub message: String,
     /// Whether the same call may work later.
     pub may_pass: bool,
+    /// How much later, where whoever was asked says so.
+    pub retry_after: Option<Duration>,
 }
 
 impl CallError {
@@ -141,6 +144,7 @@ impl CallError {
         Self {
             message: message.into(),
             may_pass: true,
+            retry_after: None,
         }
     }
 
@@ -149,6 +153,18 @@ impl CallError {
         Self {
             message: message.into(),
             may_pass: false,
+            retry_after: None,
+        }
+    }
+
+    /// An answer with a status that says nothing of the event.
+    pub fn status(reply: &Reply) -> Self {
+        let header = |name| reply.headers.get(name);
+        let asked = header("Retry-After").and_then(|asked| retry_after(asked, header("Date")));
+        Self {
+            message: format!("it answered with status {}", reply.status),
+            may_pass: matches!(reply.status, 408 | 425 | 429 | 500..),
+            retry_after: asked,
         }
     }
 }

@@ -169,9 +169,7 @@ struct Answer {
 impl Answer {
     fn read(reply: &Reply) -> Result<Self, CallError> {
         if reply.status != 200 {
-            let may_pass = matches!(reply.status, 408 | 425 | 429 | 500..);
-            let message = format!("it answered with status {}", reply.status);
-            return Err(CallError { message, may_pass });
+            return Err(CallError::status(reply));
         }
         let wrong = |what: &str| CallError::lasting(format!("its answer {what}"));
         let read = json::read(&reply.body, RESPONSE_BYTES);

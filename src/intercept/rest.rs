@@ -1,5 +1,7 @@
 //! The part of a chain that asks others, and all that comes after it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -56,6 +58,8 @@ pub enum End {
         detail: String,
         /// Whether asking again later may help.
         may_pass: bool,
+        /// How much later, where whoever was asked says so.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -146,6 +150,7 @@ impl Chain {
                         },
                         detail,
                         may_pass: error.may_pass && policy == OnFailure::Retry,
+                        retry_after: error.retry_after,
                     };
                     return rest;
                 }

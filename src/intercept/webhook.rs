@@ -83,9 +83,7 @@ impl Webhook {
         };
         let reply = calls.post(&self.endpoint, question).await?;
         if reply.status != 200 {
-            let may_pass = matches!(reply.status, 408 | 425 | 429 | 500..);
-            let message = format!("it answered with status {}", reply.status);
-            return Err(Halt::Unanswered(CallError { message, may_pass }));
+            return Err(Halt::Unanswered(CallError::status(&reply)));
         }
         Ok(Replacement {
             headers: reply.headers,

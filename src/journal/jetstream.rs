@@ -29,6 +29,7 @@ use super::{
 mod admit;
 mod connect;
 mod held;
+mod history;
 mod pull;
 mod query;
 mod record;

@@ -1,8 +1,20 @@
 //! How a delivery moves from state to state: one pure function.
+//!
+//! No clock decides that a delivery is given up. What counts is for how long it
+//! has been tried: the waits that were laid down for it, and how late its
+//! attempts were, a little of that only. So a clock that jumps gives nothing up
+//! early, and time in which nobody looked after a delivery hardly counts.
 
 use std::time::Duration;
 
 use crate::model::verdict::{DeliveryState, Reason};
+
+pub use crate::model::retry::RetryPolicy;
+
+/// How much of the time between when a delivery was due and the end of its
+/// attempt counts as trying: more than an attempt takes, and less than a clock
+/// jumps.
+const LATE_MS: i64 = 10 * 60 * 1000;
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +29,11 @@ pub struct Progress {
     pub accepted_ms: i64,
     /// When it is to be taken up next, likewise.
     pub due_ms: i64,
+    /// For how long it will have been tried by then, in milliseconds.
+    pub tried_ms: i64,
+    /// For how long of that, up to then and without a break, it will have
+    /// failed for reasons that somebody may be about to mend.
+    pub unmended_ms: i64,
 }
 
 /// What happens to a delivery.
@@ -28,10 +45,15 @@ pub enum Happening {
     Succeeded,
     /// An attempt failed for a reason that may pass.
     FailedForNow(Reason),
+    /// The same, and whoever refused it says when to come again.
+    ToldToWait(Reason, Duration),
     /// An attempt failed for a reason that somebody may be about to mend.
     FailedForAWhile(Reason),
     /// An attempt failed for a reason that will not pass.
     FailedForGood(Reason),
+    /// It could not even be tried: that is not the fault of whoever bounds the
+    /// number of attempts.
+    NotTried(Reason),
     /// An interceptor does not want the event after all.
     NotWanted(Reason),
     /// Its trigger is gone.
@@ -42,39 +64,43 @@ pub enum Happening {
     PutAway(Reason),
 }
 
-/// How often and how long something is tried.
-#[derive(Clone, Copy, Debug)]
-pub struct RetryPolicy {
-    /// The longest wait before the second attempt; it doubles with each one.
-    pub first_wait: Duration,
-    /// The longest wait there is.
-    pub longest_wait: Duration,
-    /// How long after its acceptance a delivery is tried.
-    pub give_up_after: Duration,
-    /// The same where somebody would have to mend something first.
-    pub give_up_soon_after: Duration,
+impl Happening {
+    /// Why it happened, where there is a reason.
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Taken | Self::Succeeded | Self::HandedBack => None,
+            Self::TriggerGone => Some(Reason::TriggerDeleted),
+            Self::FailedForNow(reason)
+            | Self::ToldToWait(reason, _)
+            | Self::FailedForAWhile(reason)
+            | Self::FailedForGood(reason)
+            | Self::NotTried(reason)
+            | Self::NotWanted(reason)
+            | Self::PutAway(reason) => Some(reason),
+        }
+    }
 }
 
-impl RetryPolicy {
-    /// What holds where nobody says otherwise.
-    pub const DEFAULT: Self = Self {
-        first_wait: Duration::from_secs(1),
-        longest_wait: Duration::from_secs(5 * 60),
-        give_up_after: Duration::from_secs(24 * 60 * 60),
-        give_up_soon_after: Duration::from_secs(15 * 60),
-    };
+/// A failure that is no reason to give up at once.
+#[derive(Clone, Copy)]
+struct Setback {
+    reason: Reason,
+    /// Whether it counts as an attempt.
+    is_attempt: bool,
+    /// Whether somebody would have to mend something.
+    is_mendable: bool,
+    /// How long to wait at least.
+    at_least: Duration,
+}
 
-    /// The wait before the attempt after `attempts`: anything up to the bound,
-    /// as `chance` (0 to 1) has it, so that what failed together is not
-    /// retried together.
-    fn wait_ms(&self, attempts: u32, chance: f64) -> i64 {
-        let doubled = 2u32.saturating_pow(attempts.saturating_sub(1).min(20));
-        let bound = self
-            .first_wait
-            .saturating_mul(doubled)
-            .min(self.longest_wait);
-        let wait = bound.mul_f64(chance.clamp(0.0, 1.0));
-        i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
+impl Setback {
+    fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            is_attempt: true,
+            is_mendable: false,
+            at_least: Duration::ZERO,
+        }
     }
 }
 
@@ -87,12 +113,14 @@ impl Progress {
             attempts: 0,
             accepted_ms: now_ms,
             due_ms: now_ms,
+            tried_ms: 0,
+            unmended_ms: 0,
         }
     }
 
     /// Where the delivery stands after something has happened to it. Nothing
     /// happens to one that has come to its end, but that a dead one is put
-    /// away.
+    /// away. `chance` (0 to 1) draws the wait.
     #[must_use]
     pub fn after(
         self,
@@ -111,160 +139,101 @@ impl Progress {
             reason,
             ..self
         };
-        match happening {
-            Happening::Taken => to(DeliveryState::Running, self.reason),
-            Happening::HandedBack => Self {
-                due_ms: now_ms,
-                ..to(DeliveryState::Pending, self.reason)
-            },
-            Happening::NotWanted(reason) => Self {
-                attempts: self.attempts.saturating_add(1),
-                ..to(DeliveryState::Cancelled, Some(reason))
-            },
-            Happening::TriggerGone => to(DeliveryState::Cancelled, Some(Reason::TriggerDeleted)),
-            Happening::PutAway(reason) => to(DeliveryState::Cancelled, Some(reason)),
-            Happening::Succeeded => Self {
-                attempts: self.attempts.saturating_add(1),
-                ..to(DeliveryState::Done, None)
-            },
-            Happening::FailedForGood(reason) => Self {
-                attempts: self.attempts.saturating_add(1),
-                ..to(DeliveryState::Dead, Some(reason))
-            },
-            Happening::FailedForNow(reason) => {
-                let exhausted = Reason::RetriesExhausted;
-                self.retry(
-                    reason,
-                    now_ms,
-                    policy,
-                    chance,
-                    (policy.give_up_after, exhausted),
-                )
+        let attempted = |state, reason| Self {
+            attempts: self.attempts.saturating_add(1),
+            ..to(state, reason)
+        };
+        let setback = match happening {
+            Happening::Taken => return to(DeliveryState::Running, self.reason),
+            Happening::HandedBack => {
+                return Self {
+                    due_ms: now_ms,
+                    ..to(DeliveryState::Pending, self.reason)
+                };
             }
-            Happening::FailedForAWhile(reason) => self.retry(
-                reason,
-                now_ms,
-                policy,
-                chance,
-                (policy.give_up_soon_after, reason),
-            ),
-        }
+            Happening::PutAway(reason) => return to(DeliveryState::Cancelled, Some(reason)),
+            Happening::TriggerGone => {
+                return to(DeliveryState::Cancelled, Some(Reason::TriggerDeleted));
+            }
+            Happening::NotWanted(reason) => {
+                return attempted(DeliveryState::Cancelled, Some(reason));
+            }
+            Happening::Succeeded => return attempted(DeliveryState::Done, None),
+            Happening::FailedForGood(reason) => {
+                return attempted(DeliveryState::Dead, Some(reason));
+            }
+            Happening::FailedForNow(reason) => Setback::new(reason),
+            Happening::ToldToWait(reason, at_least) => Setback {
+                at_least,
+                ..Setback::new(reason)
+            },
+            Happening::FailedForAWhile(reason) => Setback {
+                is_mendable: true,
+                ..Setback::new(reason)
+            },
+            Happening::NotTried(reason) => Setback {
+                is_attempt: false,
+                ..Setback::new(reason)
+            },
+        };
+        self.retry(setback, now_ms, policy, chance)
     }
 
-    /// Tries again, or gives up where it is older than it may get, with the
-    /// reason for that.
-    fn retry(
-        self,
-        reason: Reason,
-        now_ms: i64,
-        policy: &RetryPolicy,
-        chance: f64,
-        (longest, at_last): (Duration, Reason),
-    ) -> Self {
-        let attempts = self.attempts.saturating_add(1);
-        let age_ms = now_ms.saturating_sub(self.accepted_ms);
-        let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
-        if age_ms >= longest {
+    /// Tries again, or gives up where that was done often or long enough, with
+    /// the reason for that.
+    fn retry(self, setback: Setback, now_ms: i64, policy: &RetryPolicy, chance: f64) -> Self {
+        let attempts = self.attempts.saturating_add(setback.is_attempt.into());
+        let late_ms = now_ms.saturating_sub(self.due_ms).clamp(0, LATE_MS);
+        let tried_ms = self.tried_ms.saturating_add(late_ms);
+        // What failed otherwise until now has not waited for anybody.
+        let unmended_ms = match setback.is_mendable && self.unmended_ms > 0 {
+            true => self.unmended_ms.saturating_add(late_ms),
+            false => 0,
+        };
+        let is_exhausted = setback.is_attempt && policy.attempts.is_some_and(|n| attempts >= n);
+        let is_too_long = tried_ms >= ms(policy.give_up_after)
+            || setback.is_mendable && unmended_ms >= ms(policy.give_up_soon_after);
+        if is_exhausted || is_too_long {
+            let reason = match setback.is_mendable && !is_exhausted {
+                true => setback.reason,
+                false => Reason::RetriesExhausted,
+            };
             return Self {
                 state: DeliveryState::Dead,
-                reason: Some(at_last),
+                reason: Some(reason),
                 attempts,
+                tried_ms,
+                unmended_ms,
                 ..self
             };
         }
+        let drawn = match setback.is_attempt {
+            true => policy.wait(attempts, chance),
+            false => {
+                let tried = Duration::from_millis(u64::try_from(tried_ms).unwrap_or_default());
+                policy.wait_untried(tried, chance)
+            }
+        };
+        let wait_ms = ms(policy.honoured(setback.at_least).saturating_add(drawn));
         Self {
             state: DeliveryState::Retrying,
-            reason: Some(reason),
+            reason: Some(setback.reason),
             attempts,
-            due_ms: now_ms.saturating_add(policy.wait_ms(attempts, chance)),
+            due_ms: now_ms.saturating_add(wait_ms),
+            tried_ms: tried_ms.saturating_add(wait_ms),
+            unmended_ms: match setback.is_mendable {
+                // Never 0: it has begun.
+                true => unmended_ms.saturating_add(wait_ms.max(1)),
+                false => 0,
+            },
             ..self
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: RetryPolicy = RetryPolicy::DEFAULT;
-
-    fn after(happenings: &[Happening]) -> Progress {
-        let start = Progress::accepted(1_000);
-        happenings.iter().fold(start, |at, happening| {
-            at.after(*happening, 1_000, &POLICY, 1.0)
-        })
-    }
-
-    #[test]
-    fn a_delivery_that_succeeds_is_done() {
-        let done = after(&[Happening::Taken, Happening::Succeeded]);
-        assert_eq!((done.state, done.attempts), (DeliveryState::Done, 1));
-    }
-
-    #[test]
-    fn waits_double_up_to_the_longest() {
-        let mut progress = Progress::accepted(0);
-        let mut waits = Vec::new();
-        for _ in 0..12 {
-            let failed = Happening::FailedForNow(Reason::SinkUnavailable);
-            progress = progress.after(failed, 0, &POLICY, 1.0);
-            waits.push(progress.due_ms / 1_000);
-        }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
-        assert_eq!(progress.state, DeliveryState::Retrying);
-    }
-
-    #[test]
-    fn chance_shortens_a_wait_and_never_lengthens_it() {
-        for (chance, expected) in [(0.0, 0), (0.5, 500), (1.0, 1_000), (7.0, 1_000)] {
-            assert_eq!(POLICY.wait_ms(1, chance), expected);
-        }
-    }
-
-    #[test]
-    fn after_the_longest_time_a_delivery_is_dead() {
-        let late = 24 * 60 * 60 * 1_000;
-        let failed = Happening::FailedForNow(Reason::SinkUnavailable);
-        let dead = Progress::accepted(0).after(failed, late, &POLICY, 1.0);
-        assert_eq!(dead.state, DeliveryState::Dead);
-        assert_eq!(dead.reason, Some(Reason::RetriesExhausted));
-    }
-
-    #[test]
-    fn nothing_happens_to_what_has_come_to_its_end() {
-        for end in [
-            Happening::Succeeded,
-            Happening::FailedForGood(Reason::NameTaken),
-            Happening::TriggerGone,
-        ] {
-            let ended = after(&[end]);
-            for happening in [
-                Happening::Taken,
-                Happening::HandedBack,
-                Happening::Succeeded,
-                Happening::FailedForNow(Reason::SinkUnavailable),
-            ] {
-                assert_eq!(ended.after(happening, 9, &POLICY, 1.0), ended);
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_dead_or_under_way_can_be_put_away_and_nothing_else() {
-        let put_away = Happening::PutAway(Reason::Discarded);
-        let died = Happening::FailedForGood(Reason::NameTaken);
-        for before in [vec![], vec![Happening::Taken], vec![died]] {
-            let away = after(&[before, vec![put_away]].concat());
-            assert_eq!(away.state, DeliveryState::Cancelled);
-            assert_eq!(away.reason, Some(Reason::Discarded));
-        }
-        let done = after(&[Happening::Succeeded]);
-        assert_eq!(done.after(put_away, 9, &POLICY, 1.0), done);
-    }
-
-    #[test]
-    fn what_is_handed_back_is_due_at_once() {
-        let back = after(&[Happening::Taken]).after(Happening::HandedBack, 5_000, &POLICY, 1.0);
-        assert_eq!((back.state, back.due_ms), (DeliveryState::Pending, 5_000));
-    }
+fn ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,7 @@ mod folder;
 mod history;
 mod retention;
 mod room;
+mod schedule;
 mod schema;
 mod upkeep;
 mod writer;
@@ -226,7 +227,13 @@ impl Journal for SqliteJournal {
 
     fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Lease> {
         let seal = Arc::clone(&self.seal);
-        self.write(move |connection| delivery::lease(connection, &seal, now_ms, limit))
+        self.write(move |connection| {
+            let lease = delivery::lease(connection, &seal, now_ms, limit)?;
+            if lease.leased.is_empty() {
+                schedule::set_right(connection, now_ms)?;
+            }
+            Ok(lease)
+        })
     }
 
     fn next_due(&self) -> Done<'_, Option<i64>> {
@@ -273,10 +280,7 @@ impl Journal for SqliteJournal {
     }
 
     fn tidy(&self, now_ms: i64, kept: KeptSince) -> Done<'_, usize> {
-        self.write(move |connection| {
-            let overdue = delivery::make_due(connection, now_ms)?;
-            Ok(overdue + retention::forget(connection, now_ms, kept)?)
-        })
+        self.write(move |connection| retention::forget(connection, now_ms, kept))
     }
 
     fn room(&self) -> Room {

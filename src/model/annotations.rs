@@ -69,6 +69,37 @@ pub const INTERCEPTOR_FAILURE: Annotation = Annotation {
               is for the EventListener's inline trigger NAME.",
 };
 
+/// How often a trigger's deliveries are tried.
+pub const RETRY_ATTEMPTS: Annotation = Annotation {
+    key: "tripline.dev/retry-attempts",
+    on: "EventListener, Trigger",
+    values: "a number from `\"1\"`",
+    meaning: "How often a delivery is tried before it is given up; `\"1\"` means once and never \
+              again. Without it, only the time is bounded. A Trigger's own wins over its \
+              EventListener's; `tripline.dev/retry-attempts.NAME` is for the EventListener's \
+              trigger NAME. A delivery keeps what held when the trigger matched it.",
+};
+
+/// How long a trigger's deliveries are tried.
+pub const RETRY_MAX_AGE: Annotation = Annotation {
+    key: "tripline.dev/retry-max-age",
+    on: "EventListener, Trigger",
+    values: "a time such as `30m` or `1h30m`, at most a year",
+    meaning: "How long a delivery is tried before it is given up, in place of `retry.maxAge` (24 h). \
+              Time in which nobody could try it, because the gateway was down, hardly counts. It is \
+              given and found as `tripline.dev/retry-attempts` is.",
+};
+
+/// The waits between a delivery's attempts.
+pub const RETRY_BACKOFF: Annotation = Annotation {
+    key: "tripline.dev/retry-backoff",
+    on: "EventListener, Trigger",
+    values: "`FIRST..LONGEST` such as `1s..5m`, or `FIRST`; from `100ms` to `24h`",
+    meaning: "The bound of the wait before a delivery's second attempt, which doubles with each \
+              further one, and where that ends, in place of `retry.firstWait` and \
+              `retry.longestWait`. It is given and found as `tripline.dev/retry-attempts` is.",
+};
+
 /// Upstream's annotation that lets a listener take bodies that are no JSON
 /// objects.
 pub const PAYLOAD_VALIDATION: Annotation = Annotation {
@@ -140,12 +171,15 @@ pub const RESTORE: Annotation = Annotation {
 };
 
 /// Every annotation.
-pub const ALL: [&Annotation; 13] = [
+pub const ALL: [&Annotation; 16] = [
     &MANAGED,
     &REDELIVERY,
     &RESPONSES,
     &COMPAT,
     &INTERCEPTOR_FAILURE,
+    &RETRY_ATTEMPTS,
+    &RETRY_MAX_AGE,
+    &RETRY_BACKOFF,
     &PAYLOAD_VALIDATION,
     &OLD_ESCAPE_QUOTES,
     &EVENT_ID,

@@ -216,8 +216,9 @@ reasons! {
     KindNotServed "kind_not_served" "The API server does not serve the resource's kind; it is tried for 15 minutes.",
     NamespaceMissing "namespace_missing" "The resource's namespace does not exist or is being deleted; it is tried for 15 minutes.",
     ApiUnavailable "api_unavailable" "The API server did not take the resource; it is tried again.",
+    OutcomeUnknown "outcome_unknown" "The API server gave no clear answer, so that it may have made the resource; the next attempt looks first.",
     SinkUnavailable "sink_unavailable" "The sink could not take the resource; it is tried again.",
-    RetriesExhausted "retries_exhausted" "The sink did not take the resource within the longest time for retries.",
+    RetriesExhausted "retries_exhausted" "The delivery was tried as often, or for as long, as it may be; the detail has the last failure.",
     // journal
     RecordUnreadable "record_unreadable" "The journal's record of the delivery cannot be read.",
     TriggerMissing "trigger_missing" "The configuration does not have the trigger; the delivery waits for it to come back.",

@@ -26,23 +26,24 @@ struct Breaker {
 }
 
 impl Breakers {
-    /// Whether the address may be called now. After a while of silence one
-    /// call goes through, and what comes of it decides.
-    pub fn permit(&self, address: u64, now: Instant) -> bool {
+    /// Whether the address may be called now, else for how long it is still
+    /// left alone. After a while of silence one call goes through, and what
+    /// comes of it decides.
+    pub fn permit(&self, address: u64, now: Instant) -> Result<(), Duration> {
         let Ok(mut known) = self.0.lock() else {
-            return true;
+            return Ok(());
         };
         let Some(breaker) = known.get_mut(&address) else {
-            return true;
+            return Ok(());
         };
-        match breaker.since {
-            None => true,
-            Some(since) if now.duration_since(since) < ALONE => false,
+        match breaker.since.map(|since| now.duration_since(since)) {
+            Some(silence) if silence < ALONE => Err(ALONE - silence),
             Some(_) => {
                 // Whoever asks may be gone before there is an answer.
                 breaker.since = Some(now);
-                true
+                Ok(())
             }
+            None => Ok(()),
         }
     }
 
@@ -77,21 +78,25 @@ mod tests {
     fn who_does_not_answer_is_left_alone_and_then_tried_once() {
         let (breakers, start) = (Breakers::default(), Instant::now());
         for _ in 0..FAILURES {
-            assert!(breakers.permit(1, start));
+            assert_eq!(breakers.permit(1, start), Ok(()));
             breakers.note(1, false, start);
         }
-        assert!(!breakers.permit(1, start));
-        assert!(breakers.permit(2, start), "others are no worse for it");
+        assert_eq!(breakers.permit(1, start), Err(ALONE));
+        assert!(
+            breakers.permit(2, start).is_ok(),
+            "others are no worse for it"
+        );
         let later = start + ALONE;
-        assert!(breakers.permit(1, later));
-        assert!(!breakers.permit(1, later), "one call at a time");
+        assert!(breakers.permit(1, later).is_ok());
+        assert!(breakers.permit(1, later).is_err(), "one call at a time");
         breakers.note(1, false, later);
-        assert!(!breakers.permit(1, later + ALONE / 2));
+        let rest = breakers.permit(1, later + ALONE / 3);
+        assert_eq!(rest, Err(ALONE - ALONE / 3));
         let latest = later + ALONE;
-        assert!(breakers.permit(1, latest));
+        assert!(breakers.permit(1, latest).is_ok());
         breakers.note(1, true, latest);
-        assert!(breakers.permit(1, latest));
-        assert!(breakers.permit(1, latest));
+        assert!(breakers.permit(1, latest).is_ok());
+        assert!(breakers.permit(1, latest).is_ok());
     }
 
     #[test]
@@ -101,7 +106,7 @@ mod tests {
             for _ in 1..FAILURES {
                 breakers.note(1, false, now);
             }
-            assert!(breakers.permit(1, now));
+            assert!(breakers.permit(1, now).is_ok());
             breakers.note(1, true, now);
         }
     }

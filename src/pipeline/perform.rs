@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::act::{ActError, Action, Actor, Effect, Patience};
-use crate::bind::{self, BindError, BodyView};
+use crate::act::{ActError, Action, Actor, Effect};
+use crate::bind::{self, BodyView};
 use crate::catalog::{Trigger, Way};
 use crate::failpoint::{self, Point};
 use crate::intercept::Placed;
 use crate::intercept::calls::Calls;
-use crate::journal::{Journal, JournalError, Rendered};
+use crate::journal::{Journal, Rendered};
 use crate::model::event::VerifiedEvent;
 use crate::model::finding::Finding;
 use crate::model::headers::Headers;
@@ -18,11 +18,12 @@ use crate::model::ids::{DeliveryId, EventId};
 use crate::model::json::{self, ReadError};
 use crate::model::limits::BODY_PARSED_BYTES;
 use crate::model::secret::Secrets;
-use crate::model::verdict::{Reason, Verdict};
-use crate::render::{self, IgnoredAnnotation, Origin, RenderError};
+use crate::model::verdict::Reason;
+use crate::render::{self, IgnoredAnnotation, Origin};
 use crate::verify;
 
-use super::walk::{Halted, Walker};
+use super::failure::Failure;
+use super::walk::Walker;
 
 /// One delivery, with everything that performing it takes.
 pub struct Work<'a> {
@@ -45,7 +46,18 @@ pub struct Work<'a> {
     /// When the event was accepted, in milliseconds of Unix time.
     pub accepted_ms: i64,
     /// What an earlier attempt has committed.
-    pub rendered: Option<Rendered>,
+    pub rendered: Option<Committed>,
+}
+
+/// What an earlier attempt has committed, and how far that came.
+#[derive(Debug)]
+pub struct Committed {
+    /// The resources.
+    pub rendered: Rendered,
+    /// How many of them, counted from the first, are where they belong.
+    pub acted: usize,
+    /// Whether it may have made more of them than that.
+    pub is_unclear: bool,
 }
 
 /// What performing takes besides the delivery.
@@ -72,82 +84,17 @@ pub struct Arrived {
     pub findings: Vec<Finding>,
 }
 
-/// Why a delivery could not be performed.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Interceptors elsewhere did not let it pass.
-    #[error(transparent)]
-    Intercept(#[from] Halted),
-    /// A parameter could not be bound.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// A resource could not be rendered.
-    #[error(transparent)]
-    Render(#[from] RenderError),
-    /// What was rendered could not be written down.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// An effect failed.
-    #[error(transparent)]
-    Act(#[from] ActError),
-}
-
-impl Failure {
-    /// The reason to record.
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::Intercept(halted) => halted.reason(),
-            Self::Bind(error) => error.reason(),
-            Self::Render(error) => error.reason(),
-            Self::Journal(_) => Reason::JournalUnavailable,
-            Self::Act(error) => error.reason(),
-        }
-    }
-
-    /// The stage that failed.
-    pub fn stage(&self) -> &'static str {
-        match self {
-            Self::Intercept(_) => "intercept",
-            Self::Bind(_) => "bind",
-            Self::Render(_) => "render",
-            Self::Journal(_) => "commit",
-            Self::Act(_) => "act",
-        }
-    }
-
-    /// How long the same delivery is worth trying.
-    pub fn patience(&self) -> Patience {
-        match self {
-            Self::Intercept(Halted::Unanswered { may_pass: true, .. }) => Patience::Long,
-            Self::Intercept(Halted::Stopped { stop, .. }) if stop.verdict == Verdict::Deferred => {
-                Patience::Short
-            }
-            Self::Intercept(_) | Self::Bind(_) | Self::Render(_) => Patience::None,
-            Self::Journal(_) => Patience::Long,
-            Self::Act(error) => error.patience(),
-        }
-    }
-}
-
-impl Failure {
-    /// Whether nobody failed, and an interceptor does not want the event.
-    pub fn is_unwanted(&self) -> bool {
-        match self {
-            Self::Intercept(Halted::Stopped { stop, .. }) => {
-                matches!(stop.verdict, Verdict::Filtered | Verdict::Refused)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// What an attempt did.
+/// What an attempt came to.
 #[derive(Debug)]
 pub struct Performed {
-    /// One for each manifest.
+    /// How many resources the delivery has, where they are rendered.
+    pub resources: usize,
+    /// How many of them, counted from the first, are where they belong now.
+    pub acted: usize,
+    /// What this attempt did, one for each of the resources that it came to.
     pub effects: Vec<Effect>,
-    /// What its author should know although it worked.
-    pub remark: Option<String>,
+    /// What its author should know although it worked; or why it did not.
+    pub outcome: Result<Option<String>, Failure>,
 }
 
 /// What a delivery makes, before anything of it is done.
@@ -239,6 +186,7 @@ pub fn prepare(work: &Work<'_>, arrived: &Arrived) -> Result<Prepared, Failure> 
         rendered: Rendered {
             params,
             manifests: rendered.manifests,
+            as_of: None,
         },
     })
 }
@@ -287,36 +235,95 @@ fn left_out(ignored: &[IgnoredAnnotation]) -> Option<String> {
 }
 
 /// Performs a delivery. What it makes is committed before the first effect; a
-/// later attempt enters after that line and never renders again.
-pub async fn perform(mut work: Work<'_>, shop: &Workshop<'_>) -> Result<Performed, Failure> {
-    let (rendered, remark) = match work.rendered.take() {
-        Some(rendered) => (Arc::new(rendered), None),
-        None => {
-            let arrived = arrive(&work, shop.secrets, shop.calls).await?;
-            let prepared = prepare(&work, &arrived)?;
-            let rendered = Arc::new(prepared.rendered);
-            let remark = remark(&arrived.findings, prepared.remark);
-            failpoint::reach(Point::BeforeCommit);
-            let committed = shop
-                .journal
-                .commit(work.id, Arc::clone(&rendered), arrived.findings);
-            committed.await?;
-            failpoint::reach(Point::AfterCommit);
-            (rendered, remark)
-        }
+/// later attempt enters after that line and never renders again. It begins with
+/// the first resource that is not where it belongs.
+pub async fn perform(mut work: Work<'_>, shop: &Workshop<'_>) -> Performed {
+    let mut performed = Performed {
+        resources: 0,
+        acted: 0,
+        effects: Vec::new(),
+        outcome: Ok(None),
     };
+    let (rendered, is_again, remark) = match work.rendered.take() {
+        Some(committed) => {
+            performed.acted = committed.acted;
+            (Arc::new(committed.rendered), committed.is_unclear, None)
+        }
+        None => match render_and_commit(&work, shop).await {
+            Ok((rendered, remark)) => (rendered, false, remark),
+            Err(failure) => {
+                performed.outcome = Err(failure);
+                return performed;
+            }
+        },
+    };
+    performed.resources = rendered.manifests.len();
+    performed.outcome = match act(&work, &rendered, is_again, shop, &mut performed).await {
+        Ok(()) => Ok(remarks(remark, &performed.effects)),
+        Err(error) => Err(error.into()),
+    };
+    performed
+}
+
+/// Everything before the first effect.
+async fn render_and_commit(
+    work: &Work<'_>,
+    shop: &Workshop<'_>,
+) -> Result<(Arc<Rendered>, Option<String>), Failure> {
+    let arrived = arrive(work, shop.secrets, shop.calls).await?;
+    let prepared = prepare(work, &arrived)?;
+    let rendered = Arc::new(Rendered {
+        // Whoever comes later can find out what has happened since.
+        as_of: shop.action.moment().await,
+        ..prepared.rendered
+    });
+    let remark = remark(&arrived.findings, prepared.remark);
+    failpoint::reach(Point::BeforeCommit);
+    let committed = shop
+        .journal
+        .commit(work.id, Arc::clone(&rendered), arrived.findings);
+    committed.await?;
+    failpoint::reach(Point::AfterCommit);
+    Ok((rendered, remark))
+}
+
+/// Makes what is not there, in order, up to the first failure.
+async fn act(
+    work: &Work<'_>,
+    rendered: &Rendered,
+    is_again: bool,
+    shop: &Workshop<'_>,
+    performed: &mut Performed,
+) -> Result<(), ActError> {
     let source = &work.trigger.source;
     let actor = Actor {
         namespace: &source.account_namespace,
         account: &source.service_account,
     };
-    let mut effects = Vec::with_capacity(rendered.manifests.len());
-    for manifest in &rendered.manifests {
-        if !effects.is_empty() {
+    let since = rendered.as_of.as_deref();
+    for manifest in rendered.manifests.iter().skip(performed.acted) {
+        if !performed.effects.is_empty() {
             failpoint::reach(Point::BetweenResources);
         }
-        effects.push(shop.action.perform(manifest, actor).await?);
+        let acting = match is_again {
+            true => shop.action.perform_again(manifest, actor, since),
+            false => shop.action.perform(manifest, actor),
+        };
+        performed.effects.push(acting.await?);
         failpoint::reach(Point::AfterCreate);
+        performed.acted += 1;
     }
-    Ok(Performed { effects, remark })
+    Ok(())
+}
+
+/// What the author should know, with what somebody has deleted.
+fn remarks(remark: Option<String>, effects: &[Effect]) -> Option<String> {
+    let gone = effects.iter().filter_map(|effect| match effect {
+        Effect::Gone(place) => Some(format!(
+            "{place} was made by an earlier attempt and deleted since; it is not made again"
+        )),
+        Effect::Created(_) | Effect::AlreadyThere(_) => None,
+    });
+    let all: Vec<String> = remark.into_iter().chain(gone).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }

@@ -1,5 +1,7 @@
 //! The rest of a way: interceptors elsewhere, and all that comes after them.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::catalog::Way;
@@ -53,6 +55,8 @@ pub enum Halted {
         detail: String,
         /// Whether asking again may help.
         may_pass: bool,
+        /// When, where whoever was asked says so.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -110,11 +114,13 @@ impl Walker<'_> {
                     reason,
                     detail,
                     may_pass,
+                    retry_after,
                 } => {
                     return Err(Halted::Unanswered {
                         reason,
                         detail,
                         may_pass,
+                        retry_after,
                     });
                 }
             };

@@ -125,8 +125,10 @@ pub struct DeliveryAttempted<'a> {
     /// The failure in a sentence, or what its author should know although it
     /// worked.
     pub detail: Option<&'a str>,
-    /// Objects that were made.
+    /// Objects of the delivery that are where they belong.
     pub objects: usize,
+    /// Those of them that this attempt has made, or found made.
+    pub made: usize,
     /// The kinds of those that this attempt has made.
     pub kinds: &'a [String],
     /// Since it was accepted.
@@ -139,7 +141,7 @@ impl Happening for DeliveryAttempted<'_> {
             .deliveries
             .get_or_create(&Ended::of(self.state, self.reason))
             .inc();
-        metrics.objects.inc_by(self.objects as u64);
+        metrics.objects.inc_by(self.made as u64);
         self.kinds.iter().for_each(|kind| metrics.tekton.made(kind));
         if self.state.is_final() {
             metrics.delivery_seconds.observe(self.age.as_secs_f64());

@@ -14,8 +14,9 @@ use crate::failpoint::{self, Point};
 use crate::journal::progress::{Happening as Step, Progress};
 use crate::journal::{Attempt, Buried, Leased};
 use crate::model::ids::{DeliveryId, EventId, ListenerId, TriggerId};
+use crate::model::retry::RetryOverrides;
 use crate::model::verdict::{DeliveryState, Reason};
-use crate::pipeline::{Failure, Held, Work, Workshop, perform};
+use crate::pipeline::{Committed, Failure, Held, Performed, Work, Workshop, perform};
 use crate::telemetry::happening::{DeliveryAttempted, Happening};
 use crate::verify;
 
@@ -29,14 +30,19 @@ struct Subject<'a> {
     listener: &'a ListenerId,
     trigger: &'a TriggerId,
     progress: Progress,
+    /// What its trigger says of how often and how long it is tried.
+    retry: RetryOverrides,
 }
 
 /// How an attempt ended.
 struct Ending {
     step: Step,
     detail: Option<String>,
-    objects: usize,
-    /// The kinds of those that were made.
+    /// How many of the delivery's objects are where they belong.
+    acted: usize,
+    /// How many of them this attempt has made, or found made.
+    made: usize,
+    /// The kinds of those that it has made.
     kinds: Vec<String>,
 }
 
@@ -50,6 +56,7 @@ impl Worker {
             listener: held.trigger.listener(),
             trigger: held.trigger.id(),
             progress: Progress::accepted(held.accepted_ms),
+            retry: held.trigger.source.retry,
         };
         let work = Work {
             id: held.id,
@@ -73,6 +80,16 @@ impl Worker {
         let looked_up = catch_unwind(AssertUnwindSafe(|| self.trigger_of(&leased)));
         let trigger = looked_up.unwrap_or_else(|_| Err(Ending::panicked()));
         let rule = trigger.as_ref().map(|trigger| trigger.source.rule);
+        let retry = match &trigger {
+            Ok(trigger) => trigger.source.retry,
+            Err(_) => recorded_retry(&leased),
+        };
+        let (acted, is_unclear) = (leased.acted, leased.is_unclear());
+        let committed = leased.rendered.map(|rendered| Committed {
+            rendered,
+            acted,
+            is_unclear,
+        });
         let headers = leased.request.headers.clone();
         let mut raw = leased.request.into_raw(rule.unwrap_or_default());
         // Whoever is asked may have to see what proves the event.
@@ -86,6 +103,7 @@ impl Worker {
             listener: &leased.listener,
             trigger: &leased.trigger,
             progress: leased.progress,
+            retry,
         };
         let ending = match trigger {
             Err(ending) => ending,
@@ -100,7 +118,7 @@ impl Worker {
                     resume: leased.resume,
                     withheld: &self.withheld(&leased.listener, leased.resume),
                     accepted_ms: leased.progress.accepted_ms,
-                    rendered: leased.rendered,
+                    rendered: committed,
                 };
                 self.attempt(work).await
             }
@@ -130,13 +148,7 @@ impl Worker {
         let performed = AssertUnwindSafe(performing).catch_unwind().await;
         match performed {
             Err(_) => Ending::panicked(),
-            Ok(Ok(performed)) => Ending {
-                step: Step::Succeeded,
-                detail: performed.remark,
-                objects: performed.effects.len(),
-                kinds: kinds(&performed.effects),
-            },
-            Ok(Err(failure)) => Ending::failed(&failure),
+            Ok(performed) => Ending::of(performed),
         }
     }
 
@@ -150,6 +162,7 @@ impl Worker {
             reason: Some(Reason::RecordUnreadable),
             detail: Some(&buried.message),
             objects: 0,
+            made: 0,
             kinds: &[],
             age: Duration::ZERO,
         };
@@ -177,25 +190,26 @@ impl Worker {
             }
             // It may have been deleted while nobody looked, or the configuration
             // may not be what it should be: waiting loses nothing.
-            None => Err(Ending::new(
-                Step::FailedForNow(Reason::TriggerMissing),
-                None,
-            )),
+            None => Err(Ending::new(Step::NotTried(Reason::TriggerMissing), None)),
         }
     }
 
-    async fn record(&self, subject: &Subject<'_>, started_ms: i64, ending: Ending) {
+    async fn record(&self, subject: &Subject<'_>, started_ms: i64, mut ending: Ending) {
         let ended_ms = unix_ms();
         let chance = chance(subject.id, subject.progress.attempts);
-        let policy = &self.parts.policy;
+        let policy = self.parts.policy.with(&subject.retry);
         let progress = subject
             .progress
-            .after(ending.step, ended_ms, policy, chance);
+            .after(ending.step, ended_ms, &policy, chance);
+        if progress.reason == Some(Reason::RetriesExhausted) {
+            ending.is_last_of(progress.attempts);
+        }
         let attempt = Attempt {
             started_ms,
             ended_ms,
-            reason: progress.reason,
+            reason: ending.step.reason(),
             detail: ending.detail.clone(),
+            acted: ending.acted,
         };
         let age = ended_ms.saturating_sub(subject.progress.accepted_ms);
         let happening = DeliveryAttempted {
@@ -205,7 +219,8 @@ impl Worker {
             state: progress.state,
             reason: progress.reason,
             detail: ending.detail.as_deref(),
-            objects: ending.objects,
+            objects: ending.acted,
+            made: ending.made,
             kinds: &ending.kinds,
             age: Duration::from_millis(u64::try_from(age).unwrap_or_default()),
         };
@@ -250,7 +265,7 @@ impl Worker {
                 .reason
                 .map_or(progress.state.as_str(), Reason::code),
             note: match is_done {
-                true => format!("{} objects for event {}", ending.objects, subject.event),
+                true => format!("{} objects for event {}", ending.acted, subject.event),
                 false => format!("{}, event {}: {detail}", progress.state, subject.event),
             },
         };
@@ -265,9 +280,10 @@ fn is_readdressed(trigger: &Trigger, leased: &Leased) -> bool {
         && recorded.is_ok_and(|recorded| trigger.source.is_readdressed(&recorded))
 }
 
-fn kinds(effects: &[Effect]) -> Vec<String> {
-    let made = effects.iter().filter_map(Effect::made);
-    made.map(str::to_owned).collect()
+/// What a trigger that cannot be had any more has said of retries.
+fn recorded_retry(leased: &Leased) -> RetryOverrides {
+    let recorded = TriggerSource::from_json(&leased.source);
+    recorded.map(|source| source.retry).unwrap_or_default()
 }
 
 impl Ending {
@@ -275,7 +291,8 @@ impl Ending {
         Self {
             step,
             detail,
-            objects: 0,
+            acted: 0,
+            made: 0,
             kinds: Vec::new(),
         }
     }
@@ -285,15 +302,54 @@ impl Ending {
         Self::new(Step::FailedForNow(Reason::Internal), detail)
     }
 
-    fn failed(failure: &Failure) -> Self {
-        let reason = failure.reason();
-        let step = match failure.patience() {
-            _ if failure.is_unwanted() => Step::NotWanted(reason),
-            Patience::None => Step::FailedForGood(reason),
-            Patience::Short => Step::FailedForAWhile(reason),
-            Patience::Long => Step::FailedForNow(reason),
+    fn of(performed: Performed) -> Self {
+        let Performed {
+            resources,
+            acted,
+            effects,
+            outcome,
+        } = performed;
+        let made = effects.iter().filter_map(Effect::made);
+        let kinds = made.map(str::to_owned).collect();
+        let is_gone = |effect: &&Effect| matches!(effect, Effect::Gone(_));
+        let (step, detail) = match outcome {
+            Ok(remark) => (Step::Succeeded, remark),
+            Err(failure) if acted > 0 => {
+                let detail = format!("{failure}; {acted} of {resources} resources are made");
+                (step_after(&failure), Some(detail))
+            }
+            Err(failure) => (step_after(&failure), Some(failure.to_string())),
         };
-        Self::new(step, Some(failure.to_string()))
+        Self {
+            step,
+            detail,
+            acted,
+            made: effects.len() - effects.iter().filter(is_gone).count(),
+            kinds,
+        }
+    }
+
+    /// Says that this was the last attempt, and why that failed.
+    fn is_last_of(&mut self, attempts: u32) {
+        let reason = self.step.reason().map_or("", Reason::code);
+        let detail = self.detail.take().unwrap_or_default();
+        let colon = if detail.is_empty() { "" } else { ": " };
+        self.detail = Some(format!(
+            "given up after {attempts} attempts, the last with {reason}{colon}{detail}"
+        ));
+    }
+}
+
+fn step_after(failure: &Failure) -> Step {
+    let reason = failure.reason();
+    match (failure.patience(), failure.retry_after()) {
+        _ if failure.is_unwanted() => Step::NotWanted(reason),
+        // Nobody was asked for anything.
+        _ if matches!(failure, Failure::Journal(_)) => Step::NotTried(reason),
+        (Patience::None, _) => Step::FailedForGood(reason),
+        (Patience::Short, _) => Step::FailedForAWhile(reason),
+        (Patience::Long, Some(wait)) => Step::ToldToWait(reason, wait),
+        (Patience::Long, None) => Step::FailedForNow(reason),
     }
 }
 

@@ -38,9 +38,12 @@ impl Caller {
         // A query may hold a token, and this is shown.
         let url = &callable(&endpoint.url).map_err(CallError::lasting)?;
         let key = breaker_of(endpoint);
-        if !self.breakers.permit(key, Instant::now()) {
+        if let Err(alone) = self.breakers.permit(key, Instant::now()) {
             let message = format!("{url} did not answer several times and is left alone");
-            return Err(CallError::passing(message));
+            return Err(CallError {
+                retry_after: Some(alone),
+                ..CallError::passing(message)
+            });
         }
         let mut answer = self.exchange(endpoint, &question).await;
         // A connection that somebody has just closed says nothing of him.
@@ -56,6 +59,7 @@ impl Caller {
         let response = answer.map_err(|error| CallError {
             may_pass: error.may_pass(),
             message: format!("{url}: {error}"),
+            retry_after: None,
         })?;
         Ok(reply(&response))
     }
@@ -123,6 +127,7 @@ impl From<GithubError> for CallError {
         Self {
             may_pass: error.may_pass(),
             message: error.to_string(),
+            retry_after: error.retry_after(),
         }
     }
 }

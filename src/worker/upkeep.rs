@@ -45,14 +45,13 @@ impl Worker {
     }
 
     /// Forgets what is old, a little at once.
-    pub(super) async fn tidy(&self, stop: &CancellationToken) {
+    async fn tidy(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let now_ms = unix_ms();
             let kept = self.parts.retention.at(now_ms);
             match self.journal().tidy(now_ms, kept).await {
                 Ok(0) => return,
-                // Some of it may be due now.
-                Ok(_) => self.wake.notify_one(),
+                Ok(_) => {}
                 Err(error) => return self.report("what is no longer kept", &error),
             }
         }

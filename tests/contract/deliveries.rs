@@ -7,8 +7,8 @@ use tripline::journal::Rendered;
 use tripline::model::manifest::Manifest;
 
 use super::{
-    DeliveryId, DeliveryState, Duration, Happening, Place, Reason, accept, earlier, end, event,
-    lease, new_id, nothing_comes, now_ms, record,
+    Attempt, DeliveryId, DeliveryState, Duration, Happening, Place, Reason, RetryPolicy, accept,
+    attempt, earlier, end, event, lease, new_id, nothing_comes, now_ms, record,
 };
 
 /// What is accepted comes once, as it was, and never again once it is done.
@@ -64,6 +64,7 @@ fn rendered(text: &str) -> Arc<Rendered> {
     Arc::new(Rendered {
         params: Vec::new(),
         manifests: vec![Manifest(manifest)],
+        as_of: Some("42".into()),
     })
 }
 
@@ -117,6 +118,44 @@ pub(super) async fn keeps_its_schedule_over_a_restart(place: &dyn Place) {
     assert_eq!(again[0].progress.attempts, 1);
     assert_eq!(again[0].progress.due_ms, first.due_ms);
     record(&*journal, &again[0], Happening::Succeeded, now_ms()).await;
+    end(journal).await;
+}
+
+/// How far an attempt has come is kept, and whether there was another one that
+/// nobody knows the end of.
+pub(super) async fn remembers_how_far_it_has_come(place: &dyn Place) {
+    let journal = place.open().await;
+    accept(&*journal, event("a", now_ms(), &["t1"])).await;
+    let leased = lease(&*journal, now_ms(), 1).await;
+    let committed = journal.commit(leased[0].id, rendered("first"), Vec::new());
+    committed.await.unwrap();
+    let progress = leased[0]
+        .progress
+        .after(FAILED, now_ms(), &RetryPolicy::DEFAULT, 1.0);
+    let attempt = Attempt {
+        acted: 3,
+        ..attempt(now_ms())
+    };
+    let recorded = journal.record(leased[0].id, attempt, progress);
+    recorded.await.unwrap();
+    end(journal).await;
+    let journal = place.open().await;
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    let again = lease(&*journal, progress.due_ms, 1).await;
+    assert_eq!(again[0].progress, progress);
+    assert_eq!(again[0].acted, 3);
+    assert!(!again[0].is_unclear());
+    end(journal).await;
+    let journal = place.open().await;
+    let again = lease(&*journal, progress.due_ms, 1).await;
+    assert_eq!(again[0].progress.attempts, 1);
+    assert_eq!(again[0].acted, 3);
+    assert!(again[0].is_unclear());
+    // One that came less far takes nothing back.
+    record(&*journal, &again[0], FAILED, again[0].progress.due_ms).await;
+    let last = lease(&*journal, now_ms() + 60_000, 1).await;
+    assert_eq!(last[0].acted, 3);
+    record(&*journal, &last[0], Happening::Succeeded, now_ms()).await;
     end(journal).await;
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, json};
+use tripline::journal::history::History;
 use tripline::journal::progress::{Happening, Progress, RetryPolicy};
 use tripline::journal::{
     Attempt, Journal, Leased, NewDelivery, NewEvent, Quota, Quotas, Receipt, Recorded,
@@ -17,20 +18,41 @@ use tripline::model::verdict::{DeliveryState, Reason};
 use uuid::Uuid;
 
 mod deliveries;
+mod history;
 mod known;
 mod waiting;
 
 /// Where a journal is: what is opened there twice is one journal.
 pub(crate) trait Place {
     /// Opens it.
-    fn open(&self) -> Pin<Box<dyn Future<Output = Arc<dyn Journal>> + '_>>;
+    fn open_history(&self) -> Pin<Box<dyn Future<Output = Opened> + '_>>;
+
+    /// Opens it, to have deliveries performed.
+    fn open(&self) -> Pin<Box<dyn Future<Output = Arc<dyn Journal>> + '_>> {
+        Box::pin(async { self.open_history().await.journal })
+    }
+}
+
+/// A journal, seen from both sides.
+pub(crate) struct Opened {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) history: Arc<dyn History>,
+}
+
+impl Opened {
+    pub(crate) fn of<T: Journal + History + 'static>(journal: Arc<T>) -> Self {
+        Self {
+            journal: Arc::clone(&journal) as _,
+            history: journal,
+        }
+    }
 }
 
 /// One promise. It gets a place of its own.
 pub(crate) type Promise = fn(&dyn Place) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 
 /// All of them, by name.
-pub(crate) const PROMISES: [(&str, Promise); 13] = [
+pub(crate) const PROMISES: [(&str, Promise); 19] = [
     ("is_performed_once", |p| {
         Box::pin(deliveries::is_performed_once(p))
     }),
@@ -45,6 +67,9 @@ pub(crate) const PROMISES: [(&str, Promise); 13] = [
     }),
     ("keeps_its_schedule_over_a_restart", |p| {
         Box::pin(deliveries::keeps_its_schedule_over_a_restart(p))
+    }),
+    ("remembers_how_far_it_has_come", |p| {
+        Box::pin(deliveries::remembers_how_far_it_has_come(p))
     }),
     ("is_kept_whatever_its_size", |p| {
         Box::pin(deliveries::is_kept_whatever_its_size(p))
@@ -69,6 +94,19 @@ pub(crate) const PROMISES: [(&str, Promise); 13] = [
     }),
     ("waits_within_its_quota", |p| {
         Box::pin(waiting::waits_within_its_quota(p))
+    }),
+    ("lists_what_was_accepted", |p| {
+        Box::pin(history::lists_what_was_accepted(p))
+    }),
+    ("notes_what_was_replayed", |p| {
+        Box::pin(history::notes_what_was_replayed(p))
+    }),
+    ("lets_people_retry_and_discard", |p| {
+        Box::pin(history::lets_people_retry_and_discard(p))
+    }),
+    ("erases_payloads", |p| Box::pin(history::erases_payloads(p))),
+    ("lets_what_was_given_up_wait_again", |p| {
+        Box::pin(history::lets_what_was_given_up_wait_again(p))
     }),
 ];
 
@@ -177,6 +215,7 @@ fn attempt(at_ms: i64) -> Attempt {
         ended_ms: at_ms,
         reason: None,
         detail: None,
+        acted: 0,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     now_ms,
 };
 
-fn deferral(number: u128, verified: bool) -> NewDeferral {
+pub(super) fn deferral(number: u128, verified: bool) -> NewDeferral {
     let mut headers = Headers::new();
     headers.append("Authorization", "Bearer canary");
     NewDeferral {
@@ -28,12 +28,12 @@ fn deferral(number: u128, verified: bool) -> NewDeferral {
     }
 }
 
-async fn defer(journal: &dyn Journal, event: NewDeferral) -> bool {
+pub(super) async fn defer(journal: &dyn Journal, event: NewDeferral) -> bool {
     let admitted = journal.admit(None, vec![event], true, QUOTAS).await;
     admitted.unwrap().turned_away.is_empty()
 }
 
-async fn next(journal: &dyn Journal, after: i64) -> Option<Deferral> {
+pub(super) async fn next(journal: &dyn Journal, after: i64) -> Option<Deferral> {
     journal.next_deferred(after).await.unwrap()
 }
 

@@ -260,6 +260,38 @@ async fn the_annotation_says_what_becomes_of_an_event_without_an_answer() {
 }
 
 #[tokio::test]
+async fn an_interceptor_that_is_too_busy_is_left_alone_for_as_long_as_it_says() {
+    let elsewhere = Elsewhere::start(&[(429, json!({}))]).await;
+    let interceptors = format!("{GITHUB}, {{ref: {{name: remote}}}}");
+    let files = [
+        &trigger(&interceptors, ""),
+        PUSH_SECRET,
+        &elsewhere.manifest("remote"),
+    ];
+    let gateway = gateway(&files).await;
+    let answer = gateway.push("/default/hook", "1", BODY).await;
+    let journal = gateway.app.journal();
+    let mut progress = None;
+    for _ in 0..1000 {
+        let deliveries = journal.deliveries_of(event_of(&answer)).await.unwrap();
+        progress = deliveries.first().map(|delivery| delivery.progress);
+        if progress.is_some_and(|progress| progress.attempts == 1) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let progress = progress.unwrap();
+    assert_eq!(progress.reason, Some(Reason::InterceptorUnavailable));
+    // The wait alone, and up to a second more so that not all come at once.
+    assert!(
+        (120_000..=121_000).contains(&progress.tried_ms),
+        "{progress:?}"
+    );
+    assert!(progress.due_ms - progress.accepted_ms >= 120_000);
+    assert_eq!(elsewhere.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn who_is_known_by_somebody_elsewhere_alone_counts_from_then_on() {
     let no = json!({"continue": false});
     let elsewhere = Elsewhere::start(&[(200, no), (200, go_on())]).await;

@@ -5,19 +5,15 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tripline::journal::Journal;
 use tripline::journal::sqlite::SqliteJournal;
 
-use crate::contract::{PROMISES, Place};
+use crate::contract::{Opened, PROMISES, Place};
 
 struct File(PathBuf);
 
 impl Place for File {
-    fn open(&self) -> Pin<Box<dyn Future<Output = Arc<dyn Journal>> + '_>> {
-        Box::pin(async {
-            let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&self.0).unwrap());
-            journal
-        })
+    fn open_history(&self) -> Pin<Box<dyn Future<Output = Opened> + '_>> {
+        Box::pin(async { Opened::of(Arc::new(SqliteJournal::open(&self.0).unwrap())) })
     }
 }
 

@@ -25,6 +25,7 @@ mod lifecycle;
 mod migrate;
 mod outbound;
 mod reload;
+mod retries;
 mod secrecy;
 mod shipped;
 mod support;

@@ -3,15 +3,13 @@
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use tripline::journal::Journal;
 use tripline::journal::jetstream::{Access, JetStreamJournal, Settings};
 
 use super::server::{Release, Servers};
-use crate::contract::{PROMISES, Place};
+use crate::contract::{Opened, PROMISES, Place};
 
 /// Streams on a server.
 pub(crate) struct Streams<'a> {
@@ -41,12 +39,11 @@ impl<'a> Streams<'a> {
 }
 
 impl Place for Streams<'_> {
-    fn open(&self) -> Pin<Box<dyn Future<Output = Arc<dyn Journal>> + '_>> {
+    fn open_history(&self) -> Pin<Box<dyn Future<Output = Opened> + '_>> {
         Box::pin(async {
             let seal = self.folder.join("seal.key");
             let opened = JetStreamJournal::open(&self.access, &self.settings, &seal).await;
-            let journal: Arc<dyn Journal> = opened.unwrap();
-            journal
+            Opened::of(opened.unwrap())
         })
     }
 }

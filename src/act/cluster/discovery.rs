@@ -84,6 +84,7 @@ fn not_served(kind: &GroupVersionKind, error: kube::Error) -> ActError {
         true => ActError::Api {
             reason: Reason::KindNotServed,
             message: format!("the API server does not serve {shown}"),
+            retry_after: None,
         },
         false => unavailable(&shown, &error),
     }

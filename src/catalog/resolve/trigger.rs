@@ -16,10 +16,12 @@ use crate::model::ids::{ListenerId, TriggerId};
 
 use super::parts::{self, Parts};
 use super::select::Selection;
-use super::{DEFAULT_ACCOUNT, ListenerPlan, Places, TriggerPlan, interceptors};
+use super::{DEFAULT_ACCOUNT, ListenerPlan, Places, TriggerPlan, interceptors, retry};
 
 pub(super) struct Resolver<'a> {
     pub listener: &'a EventListener,
+    /// Where it was written, where there is one.
+    pub origin: Option<&'a Origin>,
     pub id: &'a ListenerId,
     pub objects: &'a Objects,
     /// Where addresses that tenants write may lead.
@@ -266,6 +268,10 @@ impl Resolver<'_> {
         }
         let origin = &parts.place.0;
         let on_failure = self.on_failure(parts.annotations, parts.name, origin, &mut problems);
+        let own = parts.annotations.map(|own| (own, &**origin));
+        let annotations = &self.listener.metadata.annotations;
+        let listeners = self.origin.map(|origin| (annotations, origin));
+        let retry = retry::overrides((own, listeners), parts.name, &mut problems);
         let around = interceptors::Surroundings {
             objects: self.objects,
             listener: &self.id.namespace,
@@ -295,6 +301,7 @@ impl Resolver<'_> {
                 bindings,
                 template,
                 rerun_redeliveries: parts.rerun,
+                retry,
                 group: parts.group.map(|group| group.source.clone()),
                 rule: self.rule,
             },

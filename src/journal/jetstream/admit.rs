@@ -86,6 +86,7 @@ impl JetStreamJournal {
                     event: EventHead::of(event, *id, *replay_of),
                     accepted_ms: event.accepted_ms,
                     deliveries: vec![caused],
+                    erased_ms: None,
                 }),
             }
         }
@@ -102,6 +103,13 @@ impl JetStreamJournal {
             let (store, subject) = (&self.store, subject_of(id));
             let put = store.put(Kind::History, &subject, bytes, Condition::default());
             put.await?;
+        }
+        if let Some(original) = event.replay_of {
+            for (plan, delivery) in plans.iter().zip(&event.deliveries) {
+                if let Plan::New(by, _) = plan {
+                    self.note_replay(original, &delivery.trigger, *by).await?;
+                }
+            }
         }
         Ok(())
     }

@@ -40,6 +40,8 @@ pub(super) struct Held {
     /// The number of the record of its state; 0 where there is none.
     state_sequence: u64,
     state_parts: Option<Parts>,
+    /// How often the server has handed it over.
+    delivered: i64,
 }
 
 /// All of them.
@@ -140,8 +142,8 @@ impl JetStreamJournal {
                 (state, found.sequence, found.parts)
             }
         };
-        let progress = state.progress();
-        if progress.state == DeliveryState::Retrying && progress.due_ms > now_ms {
+        let progress = state.progress_at(arrival.delivered);
+        if state.is_early(now_ms) {
             // It came back before its time: whoever had it may have ended.
             let wait = u64::try_from(progress.due_ms - now_ms).unwrap_or_default();
             self.give_back(&arrival.acker, Some(Duration::from_millis(wait)))
@@ -168,6 +170,7 @@ impl JetStreamJournal {
             resume: head.resume,
             unsealed: unsealed.transpose()?,
             rendered: state.rendered(),
+            acted: state.acted,
         };
         let held = Held {
             acker: Arc::clone(&arrival.acker),
@@ -178,6 +181,7 @@ impl JetStreamJournal {
             state: Arc::new(state),
             state_sequence,
             state_parts,
+            delivered: arrival.delivered,
         };
         self.held.put(leased.id, held);
         Ok(Some(leased))
@@ -240,14 +244,14 @@ impl JetStreamJournal {
         let Some(mut held) = self.held.get(id) else {
             return Ok(());
         };
-        let state = held.state.after(attempt, progress);
+        let state = held.state.after(attempt, progress, held.delivered);
         if progress.state.is_final() {
-            self.end(id, &held, state).await?;
+            self.end(&held, state).await?;
             self.held.remove(id);
             return Ok(());
         }
         if self.write_state(&mut held, state.clone()).await? {
-            let record = record_of(id, &held, state);
+            let record = record_of(&held, state);
             self.write_history(&held.name, &record).await?;
             let wait = progress.due_ms.saturating_sub(attempt.ended_ms);
             let wait = Duration::from_millis(u64::try_from(wait).unwrap_or_default());
@@ -282,14 +286,9 @@ impl JetStreamJournal {
 
     /// Ends a delivery: first what is to be known of it, then the word to the
     /// server, then what only it needed.
-    async fn end(
-        &self,
-        id: DeliveryId,
-        held: &Held,
-        state: StateRecord,
-    ) -> Result<(), JournalError> {
+    async fn end(&self, held: &Held, state: StateRecord) -> Result<(), JournalError> {
         let progress = state.progress();
-        let record = record_of(id, held, state);
+        let record = record_of(held, state);
         if progress.state == DeliveryState::Dead {
             let letter = (&record, &*held.head);
             let bytes = record::write_with(&letter, &held.body)?;
@@ -312,7 +311,11 @@ impl JetStreamJournal {
         Ok(())
     }
 
-    async fn write_history(&self, name: &str, record: &DeliveryRecord) -> Result<(), JournalError> {
+    pub(super) async fn write_history(
+        &self,
+        name: &str,
+        record: &DeliveryRecord,
+    ) -> Result<(), JournalError> {
         let bytes = record::write(record)?;
         let subject = format!("delivery.{name}");
         let put = self
@@ -372,6 +375,11 @@ impl JetStreamJournal {
         Ok(())
     }
 
+    /// Whether this gateway performs a delivery.
+    pub(super) fn is_held(&self, id: DeliveryId) -> bool {
+        self.held.get(id).is_some()
+    }
+
     /// Tells the server that whoever has deliveries is alive.
     pub(super) async fn give_signs_of_life(&self) {
         let mut ackers = self.held.ackers();
@@ -382,14 +390,21 @@ impl JetStreamJournal {
     }
 }
 
-fn record_of(id: DeliveryId, held: &Held, state: StateRecord) -> DeliveryRecord {
+fn record_of(held: &Held, state: StateRecord) -> DeliveryRecord {
     let head = &held.head;
     DeliveryRecord {
-        id: id.0,
         event: head.event.id,
+        listener: head.event.listener.clone(),
         trigger: head.trigger.clone(),
         revision: head.revision.clone(),
+        extensions: head.extensions.clone(),
         findings: [head.findings.clone(), state.findings.clone()].concat(),
+        resume: head.resume,
+        updated_ms: state
+            .attempts
+            .last()
+            .map_or(head.accepted_ms, |made| made.ended_ms),
+        replayed_by: None,
         state,
     }
 }

@@ -7,7 +7,7 @@ use crate::model::ids::EventId;
 use crate::model::verdict::DeliveryState;
 
 use super::JetStreamJournal;
-use super::record::{self, DeliveryRecord, StateRecord};
+use super::record::{self, Caused, DeliveryRecord, EventRecord};
 use super::store::remote;
 use super::streams::{Kind, PARTITIONS, number, token};
 
@@ -18,24 +18,29 @@ impl JetStreamJournal {
         let Some((record, _)) = self.event_record(event).await? else {
             return Ok(views);
         };
-        for caused in record.deliveries {
-            let name = format!("delivery.{}", token(event, &caused.trigger));
-            let found = self.store.get(Kind::History, &name).await?;
-            let state = match found {
-                Some(found) => {
-                    record::read::<DeliveryRecord>(found.sequence, &found.payload)?.state
-                }
-                // Nobody has ended an attempt yet.
-                None => StateRecord::new(record.accepted_ms, None),
-            };
+        for caused in &record.deliveries {
+            let delivery = self.delivery_record(&record, caused).await?;
             views.push(DeliveryView {
                 id: number(event, &caused.trigger),
-                trigger: caused.trigger,
-                progress: state.progress(),
-                rendered: state.rendered(),
+                trigger: caused.trigger.clone(),
+                progress: delivery.state.progress(),
+                rendered: delivery.state.rendered(),
             });
         }
         Ok(views)
+    }
+
+    /// What is known of a delivery of an event.
+    pub(super) async fn delivery_record(
+        &self,
+        event: &EventRecord,
+        caused: &Caused,
+    ) -> Result<DeliveryRecord, JournalError> {
+        let name = format!("delivery.{}", token(event.event.id, &caused.trigger));
+        match self.store.get(Kind::History, &name).await? {
+            Some(found) => record::read(found.sequence, &found.payload),
+            None => Ok(DeliveryRecord::not_begun(event, caused)),
+        }
     }
 
     /// How much the streams hold.
@@ -63,6 +68,22 @@ impl JetStreamJournal {
             deferred: self.messages(Kind::Waiting, ">").await?,
             given_up: self.messages(Kind::Dead, "waited.>").await?,
         })
+    }
+
+    /// What follows the stream's own part in its subjects that match.
+    pub(super) async fn rests(&self, kind: Kind, rest: &str) -> Result<Vec<String>, JournalError> {
+        let filter = self.names.subject(kind, rest);
+        let own = filter.len() - rest.len();
+        let fail = |error: &dyn std::fmt::Display| remote(format!("{filter}: {error}"));
+        let stream = self.store.stream(kind).await?;
+        let listed = stream.info_with_subjects(filter.as_str()).await;
+        let listed = listed.map_err(|error| fail(&error))?;
+        let listed: Vec<(String, usize)> =
+            listed.try_collect().await.map_err(|error| fail(&error))?;
+        Ok(listed
+            .into_iter()
+            .map(|(name, _)| name[own..].to_owned())
+            .collect())
     }
 
     async fn messages(&self, kind: Kind, rest: &str) -> Result<u64, JournalError> {

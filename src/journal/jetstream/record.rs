@@ -21,6 +21,10 @@ use crate::model::verdict::{DeliveryState, Reason};
 /// Attempts that are kept of a delivery: the first one and the last ones.
 const ATTEMPTS_KEPT: usize = 50;
 
+/// How far a clock must have been set back to count: less than this is between
+/// two machines, too.
+const CLOCK_STEP_MS: i64 = 60 * 1000;
+
 /// What was received.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct EventHead {
@@ -42,6 +46,9 @@ pub(super) struct EventRecord {
     pub event: EventHead,
     pub accepted_ms: i64,
     pub deliveries: Vec<Caused>,
+    /// When its payload was erased.
+    #[serde(default)]
+    pub erased_ms: Option<i64>,
 }
 
 /// A delivery that an event was to cause.
@@ -83,6 +90,8 @@ pub(super) struct Standing {
     attempts: u32,
     accepted_ms: i64,
     due_ms: i64,
+    tried_ms: i64,
+    unmended_ms: i64,
 }
 
 /// An attempt that was made.
@@ -99,6 +108,7 @@ pub(super) struct Made {
 pub(super) struct Making {
     pub params: Params,
     pub manifests: Vec<Manifest>,
+    pub as_of: Option<String>,
 }
 
 /// How far a delivery has come.
@@ -109,16 +119,25 @@ pub(super) struct StateRecord {
     /// What interceptors found that were asked after the answer.
     pub findings: Vec<Finding>,
     pub attempts: Vec<Made>,
+    /// How many of its resources are where they belong.
+    pub acted: usize,
+    /// How often the server had handed it over when its last attempt was
+    /// recorded.
+    pub delivered: i64,
 }
 
 /// What is known of a delivery, for whoever asks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct DeliveryRecord {
-    pub id: i64,
     pub event: EventId,
+    pub listener: ListenerId,
     pub trigger: TriggerId,
     pub revision: Revision,
+    pub extensions: Map<String, Value>,
     pub findings: Vec<Finding>,
+    pub resume: Option<usize>,
+    pub updated_ms: i64,
+    pub replayed_by: Option<EventId>,
     pub state: StateRecord,
 }
 
@@ -207,6 +226,8 @@ impl StateRecord {
             making,
             findings: Vec::new(),
             attempts: Vec::new(),
+            acted: 0,
+            delivered: 0,
         }
     }
 
@@ -214,17 +235,41 @@ impl StateRecord {
         self.standing.into()
     }
 
+    /// Where it stands for whoever is handed it for the time `delivered`:
+    /// pending, where it was handed over since and nobody has recorded what
+    /// came of that.
+    pub(super) fn progress_at(&self, delivered: i64) -> Progress {
+        let mut progress = self.progress();
+        if progress.state == DeliveryState::Retrying && delivered != self.delivered + 1 {
+            progress.state = DeliveryState::Pending;
+        }
+        progress
+    }
+
+    /// Whether it is to be left alone at `now_ms`. Its last attempt says where
+    /// the clock was set back since.
+    pub(super) fn is_early(&self, now_ms: i64) -> bool {
+        let Progress { state, due_ms, .. } = self.progress();
+        let last = self.attempts.last().map_or(now_ms, |made| made.ended_ms);
+        let is_set_back = last > now_ms.saturating_add(CLOCK_STEP_MS);
+        state == DeliveryState::Retrying && due_ms > now_ms && !is_set_back
+    }
+
     pub(super) fn rendered(&self) -> Option<Rendered> {
         self.making.as_ref().map(|making| Rendered {
             params: making.params.clone(),
             manifests: making.manifests.clone(),
+            as_of: making.as_of.clone(),
         })
     }
 
-    /// With an attempt more.
-    pub(super) fn after(&self, attempt: &Attempt, progress: Progress) -> Self {
+    /// With an attempt more, which was made when it had been handed over as
+    /// often as `delivered` says.
+    pub(super) fn after(&self, attempt: &Attempt, progress: Progress, delivered: i64) -> Self {
         let mut state = self.clone();
         state.standing = progress.into();
+        state.acted = state.acted.max(attempt.acted);
+        state.delivered = delivered;
         if state.attempts.len() == ATTEMPTS_KEPT {
             state.attempts.remove(1);
         }
@@ -238,11 +283,42 @@ impl StateRecord {
     }
 }
 
+impl DeliveryRecord {
+    /// A delivery that nobody has ended an attempt of.
+    pub(super) fn not_begun(event: &EventRecord, caused: &Caused) -> Self {
+        Self {
+            event: event.event.id,
+            listener: event.event.listener.clone(),
+            trigger: caused.trigger.clone(),
+            revision: caused.revision.clone(),
+            extensions: Map::new(),
+            findings: Vec::new(),
+            resume: None,
+            updated_ms: event.accepted_ms,
+            replayed_by: None,
+            state: StateRecord::new(event.accepted_ms, None),
+        }
+    }
+
+    /// Without what may be of the payload.
+    pub(super) fn skeleton(mut self) -> Self {
+        self.extensions = Map::new();
+        self.findings = Vec::new();
+        self.state.making = None;
+        self.state.findings = Vec::new();
+        for attempt in &mut self.state.attempts {
+            attempt.detail = None;
+        }
+        self
+    }
+}
+
 impl From<&Rendered> for Making {
     fn from(rendered: &Rendered) -> Self {
         Self {
             params: rendered.params.clone(),
             manifests: rendered.manifests.clone(),
+            as_of: rendered.as_of.clone(),
         }
     }
 }
@@ -255,6 +331,8 @@ impl From<Progress> for Standing {
             attempts: progress.attempts,
             accepted_ms: progress.accepted_ms,
             due_ms: progress.due_ms,
+            tried_ms: progress.tried_ms,
+            unmended_ms: progress.unmended_ms,
         }
     }
 }
@@ -267,6 +345,8 @@ impl From<Standing> for Progress {
             attempts: standing.attempts,
             accepted_ms: standing.accepted_ms,
             due_ms: standing.due_ms,
+            tried_ms: standing.tried_ms,
+            unmended_ms: standing.unmended_ms,
         }
     }
 }
@@ -315,6 +395,7 @@ pub(super) fn unreadable(id: u64, message: &dyn std::fmt::Display) -> JournalErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::progress::{Happening, RetryPolicy};
 
     #[test]
     fn a_record_comes_back_with_its_body() {
@@ -338,16 +419,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_handed_over_again_unrecorded_is_pending_and_no_clock_parks_it() {
+        let now_ms = 1_000_000_000;
+        let attempt = Attempt {
+            started_ms: now_ms,
+            ended_ms: now_ms,
+            reason: None,
+            detail: None,
+            acted: 2,
+        };
+        let failed = Happening::FailedForNow(Reason::ApiUnavailable);
+        let progress = Progress::accepted(now_ms);
+        let progress = progress.after(failed, now_ms, &RetryPolicy::DEFAULT, 1.0);
+        let state = StateRecord::new(now_ms, None).after(&attempt, progress, 3);
+        assert_eq!(state.progress_at(4), progress);
+        assert_eq!(state.progress_at(5).state, DeliveryState::Pending);
+        assert_eq!(state.acted, 2);
+        assert!(state.is_early(now_ms) && state.is_early(now_ms - 1_000));
+        assert!(!state.is_early(progress.due_ms) && !state.is_early(0));
+    }
+
+    #[test]
     fn the_attempts_that_are_kept_are_bounded_and_the_first_is_among_them() {
         let attempt = |n: i64| Attempt {
             started_ms: n,
             ended_ms: n,
             reason: None,
             detail: None,
+            acted: 0,
         };
         let progress = Progress::accepted(0);
         let state = (0..200).fold(StateRecord::new(0, None), |state, n| {
-            state.after(&attempt(n), progress)
+            state.after(&attempt(n), progress, n)
         });
         assert_eq!(state.attempts.len(), ATTEMPTS_KEPT);
         assert_eq!(state.attempts[0].started_ms, 0);

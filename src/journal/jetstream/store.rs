@@ -278,6 +278,19 @@ impl Store {
         Ok(())
     }
 
+    /// Overwrites parts where they lie, and removes them.
+    pub(super) async fn erase_parts(&self, parts: &Parts) -> Result<(), JournalError> {
+        let stream = self.stream(parts.kind).await?;
+        for number in 0..parts.count {
+            let subject = self.names.subject(parts.kind, &parts.subject(number));
+            if let Some(part) = self.last(parts.kind, &subject).await? {
+                let deleted = stream.delete_message(part.sequence).await;
+                deleted.map_err(|error| remote(format!("{subject}: {error}")))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes parts that nothing refers to any more. Where that cannot be
     /// done they go with the age of their stream.
     pub(super) async fn forget_parts(&self, parts: &Parts) {

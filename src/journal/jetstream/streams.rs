@@ -207,16 +207,24 @@ fn changed(current: &Config, wanted: &Config) -> Option<Config> {
     (!same).then_some(updated)
 }
 
-/// What stands for one delivery in subjects: of all of one event, the first
-/// part is the same.
+/// What stands for one delivery in subjects: its event and its number.
 pub(super) fn token(event: EventId, trigger: &TriggerId) -> String {
-    format!("{}.{}", event.0.simple(), short_hash(&[&trigger.0]))
+    let number = number(event, trigger);
+    format!("{}.{}", event.0.simple(), token_of(number))
+}
+
+/// What stands for a delivery's number in subjects.
+pub(super) fn token_of(number: DeliveryId) -> String {
+    format!("{:016x}", number.0)
 }
 
 /// The number of a delivery: a hash, so that it is known before anything is
 /// written.
 pub(super) fn number(event: EventId, trigger: &TriggerId) -> DeliveryId {
-    let hash = Sha256::digest(token(event, trigger));
+    let mut hash = Sha256::new();
+    hash.update(event.0.as_bytes());
+    hash.update(&trigger.0);
+    let hash = hash.finalize();
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&hash[..8]);
     DeliveryId(i64::from_be_bytes(bytes) & i64::MAX)

@@ -80,12 +80,20 @@ impl JetStreamJournal {
             sealed: self.sealed(&event.request.headers)?,
             given_up_ms: None,
         };
-        let bytes = record::write_with(&head, &event.request.body)?;
+        self.write_waiting(&head, &event.request.body).await
+    }
+
+    pub(super) async fn write_waiting(
+        &self,
+        head: &WaitingHead,
+        body: &[u8],
+    ) -> Result<(), JournalError> {
+        let bytes = record::write_with(head, body)?;
         let subject = format!(
             "{}.{}.{}",
-            class(&event.listener, event.verified),
-            event.request.body.len(),
-            event.event.0.simple()
+            class(&head.listener, head.verified),
+            body.len(),
+            head.event.0.simple()
         );
         let put = self
             .store
@@ -205,6 +213,26 @@ impl JetStreamJournal {
         self.end_wait(&stored).await
     }
 
+    /// The numbers under which an event waits.
+    pub(super) async fn waiting_numbers(&self, id: EventId) -> Result<Vec<i64>, JournalError> {
+        let (mut after, mut numbers) = (0, Vec::new());
+        while let Some(next) = self.next_waiting(after).await? {
+            after = next.id;
+            if next.event == id {
+                numbers.push(next.id);
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// Ends the wait under a number.
+    pub(super) async fn end_wait_of(&self, id: i64) -> Result<(), JournalError> {
+        match self.waiting_at(id).await? {
+            Some(stored) => self.end_wait(&stored).await,
+            None => Ok(()),
+        }
+    }
+
     async fn waiting_at(&self, id: i64) -> Result<Option<Stored>, JournalError> {
         let sequence = u64::try_from(id).unwrap_or(0);
         let stream = self.store.stream(Kind::Waiting).await?;
@@ -282,7 +310,7 @@ fn state_of(sequence: u64) -> String {
     format!("waiting.{sequence}")
 }
 
-fn is_absent(kind: &LastRawMessageErrorKind) -> bool {
+pub(super) fn is_absent(kind: &LastRawMessageErrorKind) -> bool {
     match kind {
         LastRawMessageErrorKind::NoMessageFound => true,
         LastRawMessageErrorKind::JetStream(error) => {

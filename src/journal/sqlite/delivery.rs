@@ -65,13 +65,14 @@ pub(super) fn commit(
 ) -> Result<(), JournalError> {
     let changed = connection
         .prepare_cached(
-            "UPDATE deliveries SET params = ?2, manifests = ?3, sealed_headers = NULL
+            "UPDATE deliveries SET params = ?2, manifests = ?3, as_of = ?4, sealed_headers = NULL
              WHERE id = ?1 AND state = 'running'",
         )?
         .execute(params![
             id.0,
             json(&rendered.params)?,
-            json(&rendered.manifests)?
+            json(&rendered.manifests)?,
+            rendered.as_of
         ])?;
     // Nothing may be made for one that was cancelled, and nothing of an erased
     // event may be written down again.
@@ -102,6 +103,7 @@ pub(super) fn record(
         .prepare_cached(
             "UPDATE deliveries
              SET state = ?2, reason = ?3, attempts = ?4, due_ms = ?5, updated_ms = ?6,
+                 acted = max(acted, ?8), tried_ms = ?9, unmended_ms = ?10,
                  sealed_headers = CASE WHEN ?7 THEN NULL ELSE sealed_headers END
              WHERE id = ?1 AND state NOT IN ('done', 'dead', 'cancelled')",
         )?
@@ -113,6 +115,9 @@ pub(super) fn record(
             progress.due_ms,
             attempt.ended_ms,
             progress.state.is_final(),
+            i64::try_from(attempt.acted).unwrap_or(i64::MAX),
+            progress.tried_ms,
+            progress.unmended_ms,
         ])?;
     // It may have been cancelled, and its event erased, while somebody worked on it.
     if changed == 0 && state_and_reason(connection, id)?.0.is_some() {
@@ -153,22 +158,6 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<i64>, JournalEr
     Ok(due)
 }
 
-/// How far a time may lie ahead, in milliseconds, before the clock that wrote
-/// it counts as put back.
-const AHEAD_MS: i64 = 60_000;
-
-/// Makes due what was written by a clock that has been put back since: it would
-/// wait until that time comes again. How much it was.
-pub(super) fn make_due(connection: &Connection, now_ms: i64) -> Result<usize, JournalError> {
-    let changed = connection
-        .prepare_cached(
-            "UPDATE deliveries SET due_ms = ?1, updated_ms = ?1
-             WHERE state IN ('pending', 'retrying') AND due_ms > ?1 AND updated_ms > ?2",
-        )?
-        .execute(params![now_ms, now_ms.saturating_add(AHEAD_MS)])?;
-    Ok(changed)
-}
-
 /// Takes what is due, oldest first.
 pub(super) fn lease(
     connection: &Connection,
@@ -177,9 +166,9 @@ pub(super) fn lease(
     limit: usize,
 ) -> Result<Lease, JournalError> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.trigger_id,
-                d.revision, r.source, d.extensions, d.params, d.manifests, d.resume,
-                d.sealed_headers, e.event_id, e.listener_namespace, e.listener_name, e.method, e.url, e.headers,
+        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.tried_ms,
+                d.unmended_ms, d.acted, d.as_of, d.trigger_id, d.revision, r.source, d.extensions, d.params, d.manifests, d.resume, d.sealed_headers,
+                e.event_id, e.listener_namespace, e.listener_name, e.method, e.url, e.headers,
                 e.body
          FROM deliveries d JOIN events e ON e.id = d.event
                            JOIN revisions r ON r.revision = d.revision
@@ -241,8 +230,8 @@ pub(super) fn of_event(
     event: EventId,
 ) -> Result<Vec<DeliveryView>, JournalError> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.trigger_id,
-                d.params, d.manifests
+        "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.tried_ms,
+                d.unmended_ms, d.as_of, d.trigger_id, d.params, d.manifests
          FROM events e JOIN deliveries d ON d.event = e.id
          WHERE e.event_id = ?1 ORDER BY d.id",
     )?;
@@ -287,6 +276,7 @@ fn read_leased(row: &Row<'_>, seal: &Seal) -> Result<Leased, JournalError> {
         resume: resume.and_then(|resume| usize::try_from(resume).ok()),
         unsealed: headers.transpose()?,
         rendered: read_rendered(id, row)?,
+        acted: usize::try_from(row.get::<_, i64>("acted")?).unwrap_or_default(),
     })
 }
 
@@ -298,6 +288,8 @@ pub(super) fn read_progress(id: i64, row: &Row<'_>) -> Result<Progress, JournalE
         attempts: row.get("attempts")?,
         accepted_ms: row.get("accepted_ms")?,
         due_ms: row.get("due_ms")?,
+        tried_ms: row.get("tried_ms")?,
+        unmended_ms: row.get("unmended_ms")?,
     })
 }
 
@@ -310,6 +302,7 @@ pub(super) fn read_rendered(id: i64, row: &Row<'_>) -> Result<Option<Rendered>, 
     Ok(Some(Rendered {
         params: from_json(id, &params)?,
         manifests: from_json(id, &manifests)?,
+        as_of: row.get("as_of")?,
     }))
 }
 

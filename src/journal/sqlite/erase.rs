@@ -255,7 +255,8 @@ fn move_on(
 ) -> Result<(), JournalError> {
     let progress: Progress = {
         let mut statement = connection.prepare_cached(
-            "SELECT state, reason, attempts, accepted_ms, due_ms FROM deliveries WHERE id = ?1",
+            "SELECT state, reason, attempts, accepted_ms, due_ms, tried_ms, unmended_ms
+             FROM deliveries WHERE id = ?1",
         )?;
         let mut rows = statement.query(params![id.0])?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;

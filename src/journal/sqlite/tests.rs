@@ -20,6 +20,7 @@ mod asking;
 mod upkeep;
 mod erasing;
 mod history;
+mod schedule;
 mod waiting;
 
 struct Fixture {
@@ -117,6 +118,7 @@ fn attempt(at_ms: i64) -> Attempt {
         ended_ms: at_ms,
         reason: None,
         detail: None,
+        acted: 0,
     }
 }
 
@@ -147,28 +149,6 @@ async fn an_accepted_delivery_outlives_the_process_that_took_it() {
     assert_eq!(triggers, ["t1", "t2"]);
     assert_eq!(leased[0].extensions["x"], json!([1]));
     assert_eq!(leased[0].rendered, None);
-}
-
-#[tokio::test]
-async fn what_a_clock_wrote_that_was_put_back_is_due_at_once() {
-    let day = 24 * 60 * 60 * 1_000;
-    let fixture = Fixture::new();
-    fixture.accept(event(1, None, 2 * day, &["t1"])).await;
-    let receipts = fixture.accept(event(2, None, day, &["t1"])).await;
-    let failed = Happening::FailedForNow(Reason::SinkUnavailable);
-    let waits = Progress::accepted(day).after(failed, day, &RetryPolicy::DEFAULT, 1.0);
-    let record = fixture
-        .journal
-        .record(new_id(&receipts[0]), attempt(day), waits);
-    record.await.unwrap();
-    let fixture = fixture.reopen().await;
-    // The wait of the second is its own, the first one's is the clock's.
-    assert!(fixture.lease(day, 9).await.is_empty());
-    assert_eq!(fixture.journal.tidy(day, ended(0)).await.unwrap(), 1);
-    let leased = fixture.lease(day, 9).await;
-    assert_eq!(leased.len(), 1);
-    assert_eq!(leased[0].event, EventId(Uuid::from_u128(1)));
-    assert_eq!(fixture.journal.tidy(day, ended(0)).await.unwrap(), 0);
 }
 
 #[tokio::test]

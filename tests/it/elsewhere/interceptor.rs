@@ -59,7 +59,7 @@ async fn answer(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     body: Bytes,
-) -> (StatusCode, [(&'static str, &'static str); 1], String) {
+) -> (StatusCode, [(&'static str, &'static str); 2], String) {
     let asked = String::from_utf8_lossy(&body).into_owned();
     shared.asked.lock().unwrap().push((headers, asked));
     let mut answers = shared.answers.lock().unwrap();
@@ -68,7 +68,12 @@ async fn answer(
         _ => answers.pop().unwrap(),
     };
     let status = StatusCode::from_u16(status).unwrap();
-    (status, [("x-from", "elsewhere")], body)
+    let again = if status == 429 { "120" } else { "" };
+    (
+        status,
+        [("x-from", "elsewhere"), ("retry-after", again)],
+        body,
+    )
 }
 
 pub(super) fn manifest(name: &str, address: SocketAddr) -> String {

@@ -15,6 +15,7 @@ use super::{Collecting, Place};
 /// What a summary is read from.
 pub(super) const SUMMARY: &str =
     "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms,
+            d.tried_ms, d.unmended_ms,
             d.updated_ms, d.trigger_id, d.replayed_by, e.event_id, e.listener_namespace,
             e.listener_name
      FROM deliveries d JOIN events e ON e.id = d.event";

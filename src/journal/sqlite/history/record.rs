@@ -61,7 +61,8 @@ pub(super) fn delivery(
 
 fn details(connection: &Connection, id: DeliveryId) -> Result<DeliveryRecord, JournalError> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.revision, r.source, d.extensions, d.findings, d.resume, d.params, d.manifests
+        "SELECT d.revision, r.source, d.extensions, d.findings, d.resume, d.params, d.manifests,
+                d.as_of
          FROM deliveries d JOIN revisions r ON r.revision = d.revision WHERE d.id = ?1",
     )?;
     let mut rows = statement.query(params![id.0])?;
@@ -90,6 +91,8 @@ fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<Attempt>, Jou
             ended_ms: row.get(1)?,
             reason: read_reason(row.get::<_, Option<String>>(2)?.as_deref()),
             detail: row.get(3)?,
+            // Only how far the last one came is kept, with the delivery.
+            acted: 0,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -8,6 +8,7 @@ use crate::model::finding::{Finding, Stop};
 const RENDERED: Rendered = Rendered {
     params: Vec::new(),
     manifests: Vec::new(),
+    as_of: None,
 };
 
 /// A delivery whose headers are kept sealed, and its number.
@@ -85,6 +86,7 @@ async fn what_was_rendered_is_there_for_the_next_attempt() {
             value: "v".into(),
         }],
         manifests: vec![Manifest(json!({"kind": "Job"}))],
+        as_of: Some("42".into()),
     };
     let id = new_id(&receipts[0]);
     fixture

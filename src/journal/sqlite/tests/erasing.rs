@@ -33,6 +33,7 @@ fn personal(number: u128) -> NewEvent {
 
 fn rendered() -> Arc<Rendered> {
     Arc::new(Rendered {
+        as_of: None,
         params: vec![Param {
             name: "name".into(),
             value: "canary in a parameter".into(),

@@ -133,6 +133,7 @@ async fn a_record_has_all_that_was_written_down() {
     new.deliveries[0].resume = Some(2);
     let delivery = new_id(&fixture.accept(new).await[0]);
     let rendered = Rendered {
+        as_of: None,
         params: vec![Param {
             name: "p".into(),
             value: "v".into(),
@@ -218,6 +219,7 @@ async fn a_dead_delivery_that_was_replayed_is_no_open_one() {
 async fn what_is_known_before_it_is_accepted_is_committed_at_once() {
     let fixture = Fixture::new();
     let rendered = Rendered {
+        as_of: None,
         params: vec![],
         manifests: vec![Manifest(json!({"kind": "ConfigMap"}))],
     };
