@@ -18,13 +18,12 @@ use crate::act::cluster::events::{self, Notices};
 use crate::act::folder::Folder;
 use crate::act::stdout::Stdout;
 use crate::catalog::{Catalog, Loader};
-use crate::config::{Config, JournalPlace, Nats, Sink};
+use crate::config::{Config, Sink};
 use crate::console::{Admin, Health};
 use crate::ingress::server::Server;
 use crate::ingress::tls::{Certificate, Look};
 use crate::ingress::{self, Budget, Ingress, router};
-use crate::journal::jetstream::JetStreamJournal;
-use crate::journal::sqlite::SqliteJournal;
+use crate::journal::history::History;
 use crate::journal::{Journal, Quota, Quotas};
 use crate::outbound::Http;
 use crate::pipeline::Gate;
@@ -37,6 +36,7 @@ mod claim;
 mod client;
 mod cluster;
 mod duty;
+mod journals;
 mod ports;
 mod reload;
 mod servers;
@@ -82,6 +82,7 @@ struct Shared {
     catalog: Arc<Catalog>,
     secrets: Arc<SecretStore>,
     journal: Arc<dyn Journal>,
+    history: Arc<dyn History>,
     gate: Arc<Gate>,
     health: Arc<Health>,
 }
@@ -142,7 +143,7 @@ impl App {
         }
         let admitting = TaskTracker::new();
         let ingress = shared.ingress(&config, &worker, &admitting);
-        let (admin, health) = (shared.admin(), Arc::clone(&shared.health));
+        let (admin, health) = (shared.admin(&worker), Arc::clone(&shared.health));
         let routes = router(Arc::clone(&ingress));
         let servers = Servers::bind(&config, routes, admin, health, &shared.metrics).await?;
         let addresses = servers.addresses()?;
@@ -233,7 +234,7 @@ impl Shared {
         config: &Config,
         secrets_by_name: bool,
     ) -> anyhow::Result<(Self, mpsc::Receiver<SecretName>)> {
-        let journal = open_journal(config).await?;
+        let (journal, history) = journals::open(config).await?;
         let limits = config.ingress_limits();
         let quotas = Quotas {
             verified: Quota {
@@ -251,18 +252,22 @@ impl Shared {
             false => (SecretStore::new(), mpsc::channel(1).1),
         };
         let shared = Self {
-            gate: Arc::new(Gate::new(Arc::clone(&journal), quotas)),
+            gate: Arc::new(Gate::new(Arc::clone(&journal), quotas).remembering(config.windows())),
             health: Health::new(Arc::clone(&journal), Arc::clone(&metrics)),
             catalog: Arc::new(Catalog::new(config.limits.deleted_after)),
             secrets,
             metrics,
             journal,
+            history,
         };
         Ok((shared, demands))
     }
 
-    fn admin(&self) -> Admin {
+    fn admin(&self, worker: &Arc<Worker>) -> Admin {
         Admin {
+            worker: Arc::clone(worker),
+            history: Arc::clone(&self.history),
+            metrics: Arc::clone(&self.metrics),
             catalog: Arc::clone(&self.catalog),
             journal: Arc::clone(&self.journal),
         }
@@ -311,6 +316,7 @@ impl Shared {
         let caller = Caller::new(http, config.outbound.github_hosts.clone());
         Ok(Worker::new(worker::Parts {
             gate: Arc::clone(&self.gate),
+            history: Arc::clone(&self.history),
             catalog: Arc::clone(&self.catalog),
             secrets: Arc::clone(&self.secrets) as _,
             action,
@@ -361,25 +367,6 @@ impl Shared {
             secrets: Arc::clone(&self.secrets),
             health: Arc::clone(&self.health),
             metrics: Arc::clone(&self.metrics),
-        }
-    }
-}
-
-async fn open_journal(config: &Config) -> anyhow::Result<Arc<dyn Journal>> {
-    match config.journal_place()? {
-        JournalPlace::Sqlite(path) => {
-            let bounds = config.journal_bounds();
-            let open = move || SqliteJournal::open_within(&path, bounds);
-            let opened = tokio::task::spawn_blocking(open);
-            Ok(Arc::new(opened.await??))
-        }
-        JournalPlace::Nats(nats) => {
-            let Nats {
-                access,
-                settings,
-                seal,
-            } = &*nats;
-            Ok(JetStreamJournal::open(access, settings, seal).await?)
         }
     }
 }

@@ -16,7 +16,9 @@ use crate::model::manifest::Manifest;
 
 mod check;
 mod evaluate;
+mod events;
 mod gateway;
+mod journal;
 mod migrate;
 mod quickstart;
 mod recorded;
@@ -55,6 +57,11 @@ enum Verb {
     Migrate(migrate::MigrateArgs),
     /// Sign a recorded request anew and send it
     Send(send::SendArgs),
+    /// Check, export, copy or salvage the embedded journal
+    Journal(journal::JournalArgs),
+    /// Show what a running gateway remembers, perform events once more, erase
+    /// them
+    Events(events::EventsArgs),
     /// Print the CustomResourceDefinitions for a cluster without Tekton's own
     Crds,
     /// Print a completion script for a shell
@@ -86,6 +93,8 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::check(&args),
         Verb::Migrate(args) => migrate::migrate(args),
         Verb::Send(args) => send::send(args),
+        Verb::Journal(args) => journal::journal(args),
+        Verb::Events(args) => events::events(args),
         Verb::Crds => crds(),
         Verb::Completions { shell } => {
             let mut command = Cli::command();

@@ -14,11 +14,11 @@ use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::ingress::limits::Limits;
-use crate::journal::upkeep::{Bounds, Retention};
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
 mod journal;
+mod keeping;
 mod retry;
 mod sections;
 
@@ -26,8 +26,8 @@ pub use journal::{JournalPlace, Nats, NatsConfig};
 pub use retry::RetryConfig;
 use sections::span_or_never;
 pub use sections::{
-    AdminConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig, OutboundConfig,
-    ProbeConfig, SecretUrl, TlsConfig, WebhookConfig,
+    AdminConfig, DedupeConfig, DrainConfig, IngressConfig, KubeConfig, LimitsConfig, LogConfig,
+    OutboundConfig, ProbeConfig, SecretUrl, TlsConfig, WebhookConfig,
 };
 
 /// Where settings are read from when nobody names a file.
@@ -81,6 +81,12 @@ pub struct Config {
     pub given_up_retention: Option<Duration>,
     /// How often and how long deliveries are tried.
     pub retry: RetryConfig,
+    /// How long the payload of an event is kept that is not under way; as long
+    /// as the event where there is none.
+    #[serde(deserialize_with = "span_or_never")]
+    pub payload_retention: Option<Duration>,
+    /// How long deliveries are known when they come again.
+    pub dedupe: DedupeConfig,
     /// The cluster.
     pub kube: KubeConfig,
     /// Whom the gateway itself calls.
@@ -111,6 +117,8 @@ impl Default for Config {
             dead_retention: None,
             given_up_retention: Some(30 * DAY),
             retry: RetryConfig::default(),
+            payload_retention: None,
+            dedupe: DedupeConfig::default(),
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),
@@ -329,24 +337,6 @@ impl Config {
             waiting_events: limits.waiting_events,
             waiting_bytes: bytes(limits.waiting_bytes),
             refusals_per_second: limits.refusals_per_second,
-        }
-    }
-
-    /// How large the journal may become.
-    pub fn journal_bounds(&self) -> Bounds {
-        let size = self.limits.journal_size.as_u64();
-        Bounds {
-            size: (size > 0).then_some(size),
-            free: self.limits.journal_free.as_u64(),
-        }
-    }
-
-    /// How long what is over is kept.
-    pub fn retention(&self) -> Retention {
-        Retention {
-            ended: self.retention,
-            dead: self.dead_retention,
-            given_up: self.given_up_retention,
         }
     }
 

@@ -379,6 +379,16 @@ pub enum JournalError {
         /// What the database says.
         source: rusqlite::Error,
     },
+    /// The file cannot be read or written.
+    #[error(
+        "the journal {path} cannot be used: {source}; see that its disk has room and that it may be written"
+    )]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        source: rusqlite::Error,
+    },
     /// The file was written by a later version.
     #[error(
         "the journal {path} has format {found}, which is newer than {known}; run the version that wrote it"

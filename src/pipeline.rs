@@ -13,15 +13,17 @@ mod gate;
 mod judge;
 mod pass;
 mod perform;
+mod replay;
 mod walk;
 
 pub use accepted::{Accepted, Earlier, Held};
 pub use answer::{Answer, answer};
 pub use consult::consult;
 pub use failure::Failure;
-pub use gate::{Acceptance, Gate, Settled};
+pub use gate::{Acceptance, Gate, Settled, Windows};
 pub use judge::{Circumstances, Judgement, judge};
 pub use perform::{
     Arrived, Committed, Performed, Prepared, Work, Workshop, arrive, perform, prepare,
 };
+pub use replay::Replay;
 pub use walk::Halted;

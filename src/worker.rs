@@ -19,6 +19,7 @@ use crate::catalog::Catalog;
 use crate::clock::unix_ms;
 use crate::failpoint::{self, Point};
 use crate::intercept::calls::Calls;
+use crate::journal::history::History;
 use crate::journal::progress::RetryPolicy;
 use crate::journal::upkeep::Retention;
 use crate::journal::{Done, Journal, JournalError};
@@ -32,6 +33,7 @@ mod attempt;
 mod caller;
 mod deferred;
 pub mod lifecycle;
+pub mod replay;
 mod revisions;
 mod upkeep;
 
@@ -70,6 +72,8 @@ pub struct Worker {
     parts: Parts,
     queue: mpsc::Sender<Queued>,
     wake: Notify,
+    /// Somebody wants what waits to be judged.
+    look: Notify,
     slots: Arc<Semaphore>,
     leased: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -81,6 +85,8 @@ pub struct Worker {
 pub struct Parts {
     /// The accept lane, whose journal it works on.
     pub gate: Arc<Gate>,
+    /// What that journal remembers.
+    pub history: Arc<dyn History>,
     /// What is in force.
     pub catalog: Arc<Catalog>,
     /// The secrets that are known.
@@ -119,6 +125,7 @@ impl Worker {
             parts,
             queue,
             wake: Notify::new(),
+            look: Notify::new(),
             slots: Arc::new(Semaphore::new(SLOTS)),
             leased: Arc::new(Semaphore::new(LEASED_UNITS as usize)),
             tasks: TaskTracker::new(),
@@ -215,6 +222,7 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = changed.changed() => self.look_at_deferred(Look::Judge, stop).await,
+                () = self.look.notified() => self.look_at_deferred(Look::Judge, stop).await,
                 () = self.asking.is_wanted() => self.look_at_deferred(Look::New, stop).await,
                 _ = look_again.tick() => {
                     self.look_at_deferred(Look::OnlyAge, stop).await;

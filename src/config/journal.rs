@@ -1,7 +1,6 @@
 //! Where the journal is.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::Deserialize;
@@ -133,7 +132,8 @@ impl Config {
                 history_max_bytes: bound(nats.history_max_bytes),
                 // A stream takes zero for ever.
                 retention: self.retention.unwrap_or_default(),
-                dedupe_kept_for: DEDUPE_KEPT_FOR,
+                // A key that nobody looks at any more may go.
+                dedupe_kept_for: self.dedupe.window.max(self.dedupe.hash_window),
             },
             seal: match &nats.seal_key_file {
                 Some(file) => file.clone(),
@@ -142,6 +142,3 @@ impl Config {
         })
     }
 }
-
-/// How long deliveries are known.
-const DEDUPE_KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);

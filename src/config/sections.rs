@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::catalog::cluster::Claim;
 use crate::catalog::services::{Range, Setup, Source};
 use crate::ingress::limits::Limits;
+use crate::pipeline::Windows;
 use crate::telemetry::Format;
 
 use super::ConfigError;
@@ -199,6 +200,27 @@ pub struct LimitsConfig {
     pub(super) refusals_per_second: u32,
     pub(super) journal_size: ByteSize,
     pub(super) journal_free: ByteSize,
+}
+
+/// How long deliveries are known when they come again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DedupeConfig {
+    /// Those that their senders have given an id.
+    #[serde(deserialize_with = "span")]
+    pub window: Duration,
+    /// Those that are recognised by their bytes alone.
+    #[serde(deserialize_with = "span")]
+    pub hash_window: Duration,
+}
+
+impl Default for DedupeConfig {
+    fn default() -> Self {
+        Self {
+            window: Windows::DEFAULT.id,
+            hash_window: Windows::DEFAULT.hash,
+        }
+    }
 }
 
 /// How the gateway stops.

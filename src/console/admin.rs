@@ -1,11 +1,10 @@
-//! The admin port: what is in force and what is waiting.
+//! The admin port: what is in force, what is waiting, and `/api/v1`.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -13,7 +12,11 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, Entry, Listener};
 use crate::journal::Journal;
+use crate::journal::history::History;
+use crate::telemetry::Metrics;
+use crate::worker::Worker;
 
+use super::api::{self, ApiError, respond};
 use super::guard::Guard;
 
 /// What the admin port tells of.
@@ -22,12 +25,21 @@ pub struct Admin {
     pub catalog: Arc<Catalog>,
     /// What is waiting.
     pub journal: Arc<dyn Journal>,
+    /// What has been.
+    pub history: Arc<dyn History>,
+    /// Who performs events once more.
+    pub worker: Arc<Worker>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The routes of the admin port, behind `guard`.
 pub fn admin_router(admin: Arc<Admin>, guard: Guard) -> Router {
     Router::new()
         .route("/api/v1/status", get(status))
+        .merge(api::routes())
+        .fallback(api::unknown)
+        .method_not_allowed_fallback(api::wrong_method)
         .with_state(admin)
         .layer(middleware::from_fn_with_state(guard, guarded))
 }
@@ -35,8 +47,22 @@ pub fn admin_router(admin: Arc<Admin>, guard: Guard) -> Router {
 async fn guarded(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.check(request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(status) => status.into_response(),
+        Err(status) => refusal(status).into_response(),
     }
+}
+
+fn refusal(status: StatusCode) -> ApiError {
+    let (code, message) = match status {
+        StatusCode::UNAUTHORIZED => (
+            "unauthorized",
+            "this port needs the bearer token of admin.tokenFile",
+        ),
+        _ => (
+            "forbidden",
+            "this port answers names of this machine alone, and no pages of other origins",
+        ),
+    };
+    ApiError::new(status, code, message)
 }
 
 /// Listeners with their triggers, counts of deliveries, and what is wrong with
@@ -44,10 +70,7 @@ async fn guarded(State(guard): State<Guard>, request: Request, next: Next) -> Re
 async fn status(State(admin): State<Arc<Admin>>) -> Response {
     let counts = match admin.journal.counts().await {
         Ok(counts) => counts,
-        Err(error) => {
-            let body = json!({ "errorMessage": error.to_string() });
-            return respond(StatusCode::SERVICE_UNAVAILABLE, &body);
-        }
+        Err(error) => return ApiError::from(error).into_response(),
     };
     let snapshot = admin.catalog.snapshot();
     let mut listeners: Vec<&Arc<Listener>> = snapshot.listeners().collect();
@@ -86,9 +109,4 @@ fn listener(listener: &Listener) -> Value {
         "path": format!("/{}", listener.id),
         "triggers": triggers.collect::<Vec<_>>(),
     })
-}
-
-fn respond(status: StatusCode, body: &Value) -> Response {
-    let json = [(CONTENT_TYPE, "application/json")];
-    (status, json, format!("{body}\n")).into_response()
 }

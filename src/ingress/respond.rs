@@ -106,6 +106,7 @@ pub(super) fn journal_reason(error: &JournalError) -> Reason {
         JournalError::InUse(_)
         | JournalError::Folder { .. }
         | JournalError::Damaged { .. }
+        | JournalError::Unusable { .. }
         | JournalError::TooNew { .. }
         | JournalError::Remote(_)
         | JournalError::Lost

@@ -21,12 +21,23 @@ pub(super) struct Seal(XChaCha20Poly1305);
 impl Seal {
     /// Reads the key from `path`, or draws one and writes it there.
     pub(super) fn open(path: &Path) -> std::io::Result<Self> {
-        let key = match fs::read(path) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create_key(path)?,
-            Err(error) => return Err(error),
-        };
-        let key = <&Key>::try_from(key.as_slice()).map_err(|_| {
+        match Self::read(path)? {
+            Some(seal) => Ok(seal),
+            None => Self::with(&create_key(path)?, path),
+        }
+    }
+
+    /// Reads the key from `path`, where there is one.
+    pub(super) fn read(path: &Path) -> std::io::Result<Option<Self>> {
+        match fs::read(path) {
+            Ok(bytes) => Self::with(&Zeroizing::new(bytes), path).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn with(key: &[u8], path: &Path) -> std::io::Result<Self> {
+        let key = <&Key>::try_from(key).map_err(|_| {
             let message = format!("{} does not hold {KEY_BYTES} bytes", path.display());
             std::io::Error::new(std::io::ErrorKind::InvalidData, message)
         })?;

@@ -26,6 +26,7 @@ use super::{
     NewDeferral, NewEvent, Quotas, Receipt, Rendered, Settlement,
 };
 
+pub mod care;
 mod checkpoint;
 mod deferral;
 mod delivery;
@@ -80,12 +81,12 @@ impl SqliteJournal {
         })?;
         folder::make_private(path)?;
         let mut connection = open_connection(path)?;
-        delivery::restart(&connection).map_err(|source| damaged(path, source))?;
+        delivery::restart(&connection).map_err(|source| cannot_open(path, source))?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let checkpoints = checkpoint::Checkpoints::start(path)?;
         let log = checkpoints
             .watch(&mut connection)
-            .map_err(|source| damaged(path, source))?;
+            .map_err(|source| cannot_open(path, source))?;
         let reader = schema::open_reader(path)?;
         let failing = Arc::new(AtomicBool::new(false));
         let gauge = Arc::new(Gauge::new(path, bounds));
@@ -327,15 +328,17 @@ fn take<T>(held: &Mutex<Option<T>>) -> Option<T> {
 }
 
 fn open_connection(path: &Path) -> Result<Connection, JournalError> {
-    let connection = Connection::open(path).map_err(|source| damaged(path, source))?;
+    let connection = Connection::open(path).map_err(|source| cannot_open(path, source))?;
     schema::prepare(&connection, path)?;
     Ok(connection)
 }
 
-fn damaged(path: &Path, source: rusqlite::Error) -> JournalError {
-    JournalError::Damaged {
-        path: PathBuf::from(path),
-        source,
+/// What an error means that keeps a file from being used.
+fn cannot_open(path: &Path, source: rusqlite::Error) -> JournalError {
+    let path = PathBuf::from(path);
+    match room::says_damaged(&source) {
+        true => JournalError::Damaged { path, source },
+        false => JournalError::Unusable { path, source },
     }
 }
 

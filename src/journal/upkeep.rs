@@ -25,6 +25,9 @@ pub struct Retention {
     pub dead: Option<Duration>,
     /// Events that have waited for too long.
     pub given_up: Option<Duration>,
+    /// The payload of events that are not under way; as long as the event
+    /// where there is none.
+    pub payload: Option<Duration>,
 }
 
 impl Retention {

@@ -15,15 +15,8 @@ use crate::model::verdict::{DeliveryState, Reason, Verdict};
 use crate::verify;
 
 use super::answer::{Answer, answer, is_known};
-use super::gate::Acceptance;
+use super::gate::{Acceptance, Windows};
 use super::judge::Judgement;
-
-/// How long a delivery is known, in milliseconds.
-const DEDUPE_WINDOW_MS: i64 = 7 * 24 * 60 * 60 * 1000;
-
-/// How long one is known that is recognised by its bytes alone: as long as its
-/// sender may be at sending it again.
-const HASH_WINDOW_MS: i64 = 60 * 1000;
 
 /// What all triggers of a listener made of an event.
 #[derive(Debug)]
@@ -235,7 +228,12 @@ impl Accepted {
 
     /// The event for the journal, where anything matched; and another one for
     /// each trigger for which a webhook has put something in its place.
-    pub(super) fn new_events(&self, listener: &Listener, at: Acceptance) -> Vec<NewEvent> {
+    pub(super) fn new_events(
+        &self,
+        listener: &Listener,
+        at: Acceptance,
+        windows: Windows,
+    ) -> Vec<NewEvent> {
         let (Some(event), Some(headers)) = (&self.verified, &self.headers) else {
             return Vec::new();
         };
@@ -248,13 +246,13 @@ impl Accepted {
             .collect();
         let mut events = Vec::new();
         if !deliveries.is_empty() {
-            events.push(self.new_event(listener, at, (event, headers), deliveries));
+            events.push(self.new_event(listener, (at, windows), (event, headers), deliveries));
         }
         for (judgement, trigger) in replaced {
             if let Some(event) = &judgement.replaced {
                 let headers = verify::recordable(event, &listener.credential_headers);
                 let deliveries = vec![delivery(judgement, trigger, event)];
-                events.push(self.new_event(listener, at, (event, &headers), deliveries));
+                events.push(self.new_event(listener, (at, windows), (event, &headers), deliveries));
             }
         }
         events
@@ -269,7 +267,7 @@ impl Accepted {
     fn new_event(
         &self,
         listener: &Listener,
-        at: Acceptance,
+        (at, windows): (Acceptance, Windows),
         (event, headers): (&VerifiedEvent, &Headers),
         deliveries: Vec<NewDelivery>,
     ) -> NewEvent {
@@ -282,12 +280,12 @@ impl Accepted {
             received_ms: at.received_ms,
             accepted_ms: at.now_ms,
             key: self.identity.as_ref().map(|identity| {
-                let window = if identity.by_hash {
-                    HASH_WINDOW_MS
-                } else {
-                    DEDUPE_WINDOW_MS
+                let window = match identity.by_hash {
+                    true => windows.hash,
+                    false => windows.id,
                 };
-                (identity.key.clone(), window)
+                let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+                (identity.key.clone(), window_ms)
             }),
             request: Recorded {
                 method: event.method().to_owned(),

@@ -2,12 +2,13 @@
 //! is told so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::catalog::Listener;
 use crate::failpoint::{self, Point};
-use crate::journal::{Journal, JournalError, Quotas, Settlement};
+use crate::journal::{Journal, JournalError, NewEvent, Quotas, Receipt, Settlement};
 use crate::model::ids::TriggerId;
 
 use super::accepted::{Accepted, Held};
@@ -42,17 +43,46 @@ impl Acceptance {
     }
 }
 
+/// How long a delivery is known when it comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// One that its sender has given an id.
+    pub id: Duration,
+    /// One that is recognised by its bytes alone: as long as its sender may be
+    /// at sending it again.
+    pub hash: Duration,
+}
+
+impl Windows {
+    /// What holds where nobody says otherwise.
+    pub const DEFAULT: Self = Self {
+        id: Duration::from_secs(7 * 24 * 60 * 60),
+        hash: Duration::from_secs(60),
+    };
+}
+
 /// The accept lane with its journal.
 pub struct Gate {
     journal: Arc<dyn Journal>,
     quotas: Quotas,
+    windows: Windows,
 }
 
 impl Gate {
     /// A lane that writes to `journal`; `quotas` bound what may wait for one
     /// listener.
     pub fn new(journal: Arc<dyn Journal>, quotas: Quotas) -> Self {
-        Self { journal, quotas }
+        Self {
+            journal,
+            quotas,
+            windows: Windows::DEFAULT,
+        }
+    }
+
+    /// The same lane, which knows deliveries for other times.
+    #[must_use]
+    pub fn remembering(self, windows: Windows) -> Self {
+        Self { windows, ..self }
     }
 
     /// Makes durable what the triggers want, and what has to wait. Nothing
@@ -65,7 +95,7 @@ impl Gate {
         at: Acceptance,
     ) -> Result<Vec<Held>, JournalError> {
         // Nobody has put anything in the event's place before it is journaled.
-        let event = accepted.new_events(listener, at).pop();
+        let event = accepted.new_events(listener, at, self.windows).pop();
         let waiting = accepted.deferrals(listener, at.received_ms);
         if event.is_none() && waiting.is_empty() {
             return Ok(Vec::new());
@@ -80,6 +110,14 @@ impl Gate {
         }
         let held = accepted.take_receipts(admitted.receipts, listener, at.now_ms);
         Ok(self.holds(held))
+    }
+
+    /// Makes an event durable that replays another one.
+    pub async fn admit_replay(&self, event: NewEvent) -> Result<Vec<Receipt>, JournalError> {
+        let admitted = self
+            .journal
+            .admit(Some(event), Vec::new(), false, self.quotas);
+        Ok(admitted.await?.receipts)
     }
 
     /// Looks again at an event that waits: of its triggers, those that can be
@@ -101,7 +139,7 @@ impl Gate {
             waiting,
             known: accepted.known(),
             given_up: (!abandoned.is_empty()).then_some((abandoned, at.now_ms)),
-            events: accepted.new_events(listener, at),
+            events: accepted.new_events(listener, at, self.windows),
         };
         failpoint::reach(Point::Settle);
         let Some(receipts) = self.journal.settle(id, settlement).await? else {

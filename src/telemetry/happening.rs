@@ -15,7 +15,9 @@ mod journal;
 
 pub use journal::{JournalRefuses, JournalTakes};
 
-pub use around::{CertificateChanged, ClusterFailed, LifecycleLost, PortFailed};
+pub use around::{
+    CertificateChanged, ClusterFailed, EventErased, EventReplayed, LifecycleLost, PortFailed,
+};
 
 /// Something that whoever runs the gateway may want to know.
 pub trait Happening {

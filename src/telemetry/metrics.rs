@@ -52,6 +52,7 @@ pub struct Metrics {
     pub(super) request_seconds: Histogram,
     pub(super) verdicts: Family<Judged, Counter>,
     pub(super) duplicates: Counter,
+    pub(super) replays: Counter,
     pub(super) deliveries: Family<Ended, Counter>,
     pub(super) delivery_seconds: Histogram,
     pub(super) objects: Counter,
@@ -75,6 +76,7 @@ impl Default for Metrics {
             request_seconds: Histogram::new(SECONDS),
             verdicts: Family::default(),
             duplicates: Counter::default(),
+            replays: Counter::default(),
             deliveries: Family::default(),
             delivery_seconds: Histogram::new(SECONDS),
             objects: Counter::default(),
@@ -114,6 +116,11 @@ impl Metrics {
             "duplicates",
             "Deliveries that were accepted before",
             self.duplicates.clone(),
+        );
+        registry.register(
+            "replays",
+            "Events that were performed once more",
+            self.replays.clone(),
         );
         registry.register(
             "deliveries",

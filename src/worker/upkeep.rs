@@ -26,7 +26,10 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = look.tick() => refused = self.tell_refusal(refused),
-                _ = tidy.tick() => self.tidy(stop).await,
+                _ = tidy.tick() => {
+                    self.tidy(stop).await;
+                    self.forget_payloads(stop).await;
+                }
             }
         }
     }
@@ -42,6 +45,23 @@ impl Worker {
             }
         }
         now
+    }
+
+    /// Forgets what events have brought that are older than that is kept.
+    async fn forget_payloads(&self, stop: &CancellationToken) {
+        let Some(kept) = self.parts.retention.payload else {
+            return;
+        };
+        let kept_ms = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        while !stop.is_cancelled() {
+            let now_ms = unix_ms();
+            let before_ms = now_ms.saturating_sub(kept_ms);
+            match self.parts.history.forget_payloads(before_ms, now_ms).await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => return self.report("payloads that are no longer kept", &error),
+            }
+        }
     }
 
     /// Forgets what is old, a little at once.

@@ -397,6 +397,7 @@ fn help_and_completions_are_there_for_every_verb() {
         "bind",
         "check",
         "send",
+        "journal",
         "completions",
     ] {
         let output = tripline(folder.path(), &[verb, "--help"]);

@@ -8,16 +8,20 @@
     reason = "a test may panic, print and look at the clock"
 )]
 
+mod api;
 mod as_tekton;
+mod care;
 mod cli;
 mod conformance;
 mod deferred;
 mod docs;
 mod duplicates;
 mod elsewhere;
+mod events;
 mod fixtures;
 mod forge;
 mod http;
+mod identity;
 mod layering;
 mod hosts;
 mod journal;
@@ -26,6 +30,7 @@ mod migrate;
 mod outbound;
 mod reload;
 mod retries;
+mod replay;
 mod secrecy;
 mod shipped;
 mod support;

@@ -90,6 +90,7 @@ async fn no_credential_is_written_anywhere() {
         ["matched", "matched", "refused", "deferred"]
     );
     gateway.wait_for_objects(4).await;
+    nothing_told(&gateway, CANARY).await;
     assert!(!harbor.body.contains(CANARY) && !gitlab.body.contains(CANARY));
     let Gateway { folder, app } = gateway;
     nothing_written(folder.path(), CANARY.as_bytes());
@@ -136,6 +137,45 @@ async fn a_signature_is_not_kept_either() {
     let signature = github_signature(SECRET, br#"{"after":"a"}"#);
     let digits = signature.trim_start_matches("sha256=");
     nothing_written(gateway.folder.path(), digits.as_bytes());
+}
+
+#[tokio::test]
+async fn the_data_of_a_rendered_secret_is_told_to_nobody() {
+    let rendering = PUSH.replace("kind: ConfigMap", "kind: Secret").replace(
+        "data: {rev: $(tt.params.rev)}",
+        "stringData: {token: canary-5d1c}",
+    );
+    let files = [("push.yaml", rendering.as_str()), ("s.yaml", PUSH_SECRET)];
+    let gateway = Gateway::start(&files).await;
+    gateway.push("/default/hook", "1", r#"{"after":"a"}"#).await;
+    gateway.wait_for_objects(1).await;
+    let told = nothing_told(&gateway, CANARY).await;
+    assert!(told.contains("sha256:"), "{told}");
+}
+
+/// Asks the admin port for all that it tells. Gives it.
+async fn nothing_told(gateway: &Gateway, secret: &str) -> String {
+    let mut told = String::new();
+    let mut paths: Vec<String> = ["status", "events", "deliveries", "dead-letters", "waiting"]
+        .iter()
+        .map(|list| format!("/api/v1/{list}"))
+        .collect();
+    for list in ["events", "deliveries"] {
+        let rows = gateway.ask(&format!("/api/v1/{list}")).await.json();
+        for row in rows["items"].as_array().unwrap() {
+            let id = row["id"].to_string();
+            let body = if list == "events" { "?body=1" } else { "" };
+            paths.push(format!("/api/v1/{list}/{}{body}", id.trim_matches('"')));
+        }
+    }
+    assert!(paths.len() > 6, "{paths:?}");
+    for path in paths {
+        let answer = gateway.ask(&path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(!answer.body.contains(secret), "{path} tells a secret");
+        told.push_str(&answer.body);
+    }
+    told
 }
 
 /// Looks through every file but those of the triggers.

@@ -82,6 +82,39 @@ impl Gateway {
         exchange(self.app.ingress, bytes).await
     }
 
+    /// Asks the admin port.
+    pub(crate) async fn ask(&self, path: &str) -> Response {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        exchange(self.app.admin, request.into_bytes()).await
+    }
+
+    /// Posts JSON to the admin port.
+    pub(crate) async fn order(&self, path: &str, body: &Value) -> Response {
+        let body = body.to_string();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(self.app.admin, request.into_bytes()).await
+    }
+
+    /// Waits until something that the admin port is asked for is so.
+    pub(crate) async fn ask_until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let answer = self.ask(path).await.json();
+            if is_so(&answer) {
+                return answer;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{path} does not come to it: {answer}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Posts pushes until one is matched: the configuration has just changed.
     pub(crate) async fn push_until_matched(&self, path: &str, body: &str) {
         let began = Instant::now();

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tripline::act::{Action, Actor, Effect, Performing};
 use tripline::catalog::{Catalog, Loader, SourceFile};
 use tripline::intercept::calls::NoCalls;
+use tripline::journal::history::History;
 use tripline::journal::progress::RetryPolicy;
 use tripline::journal::sqlite::SqliteJournal;
 use tripline::journal::upkeep::Retention;
@@ -280,8 +281,9 @@ impl Action for Startled {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_panics_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
-    let journal: Arc<dyn Journal> =
-        Arc::new(SqliteJournal::open(&folder.path().join("journal.db")).unwrap());
+    let opened = Arc::new(SqliteJournal::open(&folder.path().join("journal.db")).unwrap());
+    let (journal, history): (Arc<dyn Journal>, Arc<dyn History>) =
+        (Arc::clone(&opened) as _, opened);
     let text = PUSH.replace(
         "- {name: secretRef, value: {secretName: hook, secretKey: token}}",
         "",
@@ -307,6 +309,7 @@ async fn an_attempt_that_panics_is_made_again() {
     let action = Arc::new(Startled::default());
     let (worker, queue) = Worker::new(worker::Parts {
         gate: Arc::clone(&gate),
+        history,
         catalog,
         secrets: Arc::new(NoSecrets),
         action: Arc::clone(&action) as _,

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use crate::failpoint::{self, Point};
 use crate::journal::JournalError;
 
-use super::damaged;
+use super::cannot_open;
 
 /// Pages in the log after which they are moved in the background: 4 MiB. Each
 /// time costs a sync of the database; more at once would hold up the disk.
@@ -90,11 +90,12 @@ pub(super) struct LogWatch {
 
 impl Checkpoints {
     pub(super) fn start(database: &Path) -> Result<Self, JournalError> {
-        let connection = Connection::open(database).map_err(|source| damaged(database, source))?;
+        let connection =
+            Connection::open(database).map_err(|source| cannot_open(database, source))?;
         let settings = "PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;";
         connection
             .execute_batch(settings)
-            .map_err(|source| damaged(database, source))?;
+            .map_err(|source| cannot_open(database, source))?;
         let stop = Arc::new(AtomicBool::new(false));
         let moved = Arc::new(Moved::default());
         let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&moved));

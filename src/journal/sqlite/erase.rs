@@ -18,7 +18,7 @@ use super::delivery::read_progress;
 
 /// Events whose payload is forgotten at once: deliveries that wait for the
 /// writer must not wait long.
-const AT_ONCE: i64 = 100;
+pub(super) const AT_ONCE: usize = 100;
 
 /// How often it is tried to empty the log, and how long to wait in between.
 const TRIES: u32 = 50;
@@ -156,13 +156,14 @@ pub(super) fn forget_payloads(
     before_ms: i64,
     now_ms: i64,
 ) -> Result<usize, JournalError> {
+    let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(
         "SELECT id FROM events e WHERE erased_ms IS NULL AND received_ms < ?1
          AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = e.id
                          AND state IN ('pending', 'running', 'retrying'))
          ORDER BY received_ms LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![before_ms, AT_ONCE], |row| row.get(0))?;
+    let rows = statement.query_map(params![before_ms, limit], |row| row.get(0))?;
     let rows: Vec<i64> = rows.collect::<Result<_, _>>()?;
     for row in &rows {
         erase_row(connection, *row, now_ms)?;
@@ -173,7 +174,7 @@ pub(super) fn forget_payloads(
                  (SELECT id FROM deferrals WHERE given_up_ms IS NOT NULL AND received_ms < ?1
                   LIMIT ?2)",
         )?
-        .execute(params![before_ms, AT_ONCE])?;
+        .execute(params![before_ms, limit])?;
     Ok(rows.len() + given_up)
 }
 

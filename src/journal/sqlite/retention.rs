@@ -33,6 +33,9 @@ pub(super) fn forget(
             forgotten += forget_deliveries(connection, which, since)?;
         }
     }
+    if let Some(since) = kept.ended_ms {
+        forgotten += forget_lonely(connection, since)?;
+    }
     if let Some(since) = kept.given_up_ms {
         forgotten += connection
             .prepare_cached(
@@ -49,6 +52,18 @@ pub(super) fn forget(
 /// take up. Keys stay: they are kept by time alone.
 pub(super) fn forget_oldest(connection: &Connection) -> Result<usize, JournalError> {
     forget_deliveries(connection, ENDED, i64::MAX)
+}
+
+/// Forgets events that have no deliveries: a salvaged journal may have some.
+fn forget_lonely(connection: &Connection, before_ms: i64) -> Result<usize, JournalError> {
+    let forgotten = connection
+        .prepare_cached(
+            "DELETE FROM events WHERE id IN
+                 (SELECT id FROM events WHERE received_ms < ?1
+                  AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = events.id) LIMIT ?2)",
+        )?
+        .execute(params![before_ms, AT_ONCE])?;
+    Ok(forgotten)
 }
 
 fn forget_keys(connection: &Connection, now_ms: i64) -> Result<usize, JournalError> {

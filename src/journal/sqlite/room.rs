@@ -187,7 +187,8 @@ impl Gauge {
     }
 }
 
-fn says_damaged(error: &rusqlite::Error) -> bool {
+/// Whether an error says that the file itself is damaged.
+pub(super) fn says_damaged(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)

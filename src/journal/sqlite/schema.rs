@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::failpoint::{self, Point};
 use crate::journal::JournalError;
 
-use super::damaged;
+use super::cannot_open;
 
 /// One step for each format; the format of a file is how many it has taken.
 const MIGRATIONS: [&str; 4] = [
@@ -23,9 +23,12 @@ const INCREMENTAL: i64 = 2;
 /// Pages of an old file that is made anew when it is opened: 256 MiB.
 const REBUILT_PAGES: i64 = 32 * 1024;
 
+/// Bytes of a page, of every journal that there has been.
+pub(super) const PAGE_SIZE: usize = 8192;
+
 /// Sets the connection up and brings the file to the newest format.
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), JournalError> {
-    let fail = |source| damaged(path, source);
+    let fail = |source| cannot_open(path, source);
     // The page size, and that pages can be given back, must come before the
     // first table, the rest before any write.
     connection
@@ -43,17 +46,10 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), Journa
              PRAGMA foreign_keys = ON;",
         )
         .map_err(fail)?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let found: i64 = connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(fail)?;
-    if found > known {
-        return Err(JournalError::TooNew {
-            path: path.to_owned(),
-            found,
-            known,
-        });
-    }
+    check_format(path, found)?;
     let taken = usize::try_from(found).unwrap_or_default();
     for (index, step) in MIGRATIONS.iter().enumerate().skip(taken) {
         let format = index + 1;
@@ -71,6 +67,24 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), Journa
     Ok(())
 }
 
+/// The newest format.
+pub(super) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Refuses a file of a format that this version does not know.
+pub(super) fn check_format(path: &Path, found: i64) -> Result<(), JournalError> {
+    let known = newest();
+    match found > known {
+        false => Ok(()),
+        true => Err(JournalError::TooNew {
+            path: path.to_owned(),
+            found,
+            known,
+        }),
+    }
+}
+
 /// Lets a file shrink that was made when files did not. Where that fails, or
 /// would take long, it stays as it is, and its room is used again.
 fn let_shrink(connection: &Connection) {
@@ -83,7 +97,7 @@ fn let_shrink(connection: &Connection) {
 
 /// A connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
-    let fail = |source| damaged(path, source);
+    let fail = |source| cannot_open(path, source);
     let connection = Connection::open(path).map_err(fail)?;
     let settings = "PRAGMA query_only = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -2048;";
     connection.execute_batch(settings).map_err(fail)?;

@@ -3,7 +3,7 @@
 
 use tracing::{info, warn};
 
-use crate::model::ids::ListenerId;
+use crate::model::ids::{EventId, ListenerId};
 use crate::telemetry::metrics::Metrics;
 
 use super::Happening;
@@ -81,5 +81,41 @@ impl Happening for CertificateChanged<'_> {
                 warn!(%error, cause, "a new certificate cannot be used; the old one stays in force");
             }
         }
+    }
+}
+
+/// An event is performed once more because somebody wants that.
+pub struct EventReplayed {
+    /// The event that stands for it now.
+    pub event: EventId,
+    /// The event that it replays.
+    pub of: EventId,
+    /// How many deliveries it causes.
+    pub deliveries: usize,
+    /// Whether its triggers are those of then.
+    pub as_recorded: bool,
+}
+
+impl Happening for EventReplayed {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.replays.inc();
+        let (event, replay_of) = (self.event, self.of);
+        let (deliveries, as_recorded) = (self.deliveries, self.as_recorded);
+        info!(%event, %replay_of, deliveries, as_recorded, "event replayed");
+    }
+}
+
+/// The payload of an event was erased because somebody wants that.
+pub struct EventErased {
+    /// The event.
+    pub event: EventId,
+    /// Deliveries that were cancelled for it.
+    pub cancelled: usize,
+}
+
+impl Happening for EventErased {
+    fn emit(&self, _: &Metrics) {
+        let (event, cancelled) = (self.event, self.cancelled);
+        info!(%event, cancelled, "event erased");
     }
 }
