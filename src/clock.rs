@@ -3,12 +3,21 @@
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// When the clock was first read, and what it said.
+static START: OnceLock<(Instant, i64)> = OnceLock::new();
+
 /// Milliseconds of Unix time.
+pub fn unix_ms() -> i64 {
+    let now = wall_ms();
+    START.get_or_init(|| (Instant::now(), now));
+    now
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the clock"
 )]
-pub fn unix_ms() -> i64 {
+fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
     #[cfg(debug_assertions)]
@@ -17,10 +26,10 @@ pub fn unix_ms() -> i64 {
 }
 
 /// Milliseconds of Unix time by a clock that nobody puts forward or back: it
-/// was right when it was first asked. For how long something has waited.
+/// was right when this process first read one. For how long something has
+/// waited.
 pub fn steady_ms() -> i64 {
-    static START: OnceLock<(Instant, i64)> = OnceLock::new();
-    let (start, start_ms) = START.get_or_init(|| (Instant::now(), unix_ms()));
+    let (start, start_ms) = START.get_or_init(|| (Instant::now(), wall_ms()));
     let passed = i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX);
     start_ms.saturating_add(passed)
 }

@@ -27,7 +27,8 @@ const EVENTS: u64 = 260;
 /// Moments at which the power fails.
 const FAILURES: usize = 8;
 
-/// The power fails at some moments under load, and just after the first 202.
+/// The power fails just after the first 202, while the log is moved, and at
+/// some moments under load.
 pub(crate) fn failures() -> Result<(), Failed> {
     let seed = seed();
     report(seed, || {
@@ -41,7 +42,18 @@ pub(crate) fn failures() -> Result<(), Failed> {
         let (first, _) = answers.iter().min().ok_or("nothing was accepted")?;
         let last = calls.last().ok_or("nothing was done")?.ended;
         let mut random = Random::of_part(seed, 99);
-        let mut moments = vec![*first];
+        // One in the midst of moving the log into the database, when that is
+        // neither as it was nor as it will be.
+        let database = folder.join("new/data/journal.db");
+        let moves = |call: &&Call| {
+            let writes = call.name == "pwrite64" && call.began > *first;
+            writes && call.file().as_deref() == Some(&database)
+        };
+        let moved: Vec<usize> = calls.iter().filter(moves).map(|call| call.ended).collect();
+        let any = random.between(0, moved.len().max(1) as u64);
+        let moving = moved.get(usize::try_from(any)?);
+        let moving = moving.ok_or("the log was never moved into the database")?;
+        let mut moments = vec![*first, *moving];
         while moments.len() < FAILURES {
             let moment = random.between(*first as u64, last as u64);
             moments.push(usize::try_from(moment)?);

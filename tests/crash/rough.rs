@@ -35,9 +35,9 @@ pub(crate) fn held_under_load() -> Result<(), Failed> {
     })
 }
 
-/// The clock is put forward by hours and back by days while nothing can be
-/// made: nothing is given up for that, and nothing waits until the time comes
-/// again.
+/// The clock is put forward by more than a delivery is tried for, and back by
+/// days, while nothing can be made: nothing is given up for that, and nothing
+/// waits until the time comes again.
 pub(crate) fn wrong_clock() -> Result<(), Failed> {
     let seed = seed();
     report(seed, || {
@@ -53,7 +53,7 @@ pub(crate) fn wrong_clock() -> Result<(), Failed> {
         let gateway = start.start()?;
         let load = Load::start("default", seed, SENDERS, 4000);
         load.turn_to(gateway.address);
-        for hours in [0, 20, -50] {
+        for hours in [0, 26, -50] {
             put(&clock, hours)?;
             load.wait_for(load.accepted() + 60)?;
             // All of it is tried at this time, some of it twice.
@@ -69,6 +69,29 @@ pub(crate) fn wrong_clock() -> Result<(), Failed> {
         load.wait_for(load.accepted() + 60)?;
         let ledger = load.stop()?;
         oracle::judge(&ledger, &mut Files::of(folder, "default"), last).map(drop)
+    })
+}
+
+/// The clock is put forward by more than events may wait for their secret, and
+/// they are looked at again: they wait on, and are performed when it comes.
+pub(crate) fn wrong_clock_while_events_wait() -> Result<(), Failed> {
+    let seed = seed();
+    report(seed, || {
+        let folder = tempfile::tempdir()?;
+        let folder = folder.path();
+        world::prepare_without_secret(folder, "default")?;
+        let clock = folder.join("clock");
+        let named = clock.to_str().ok_or("the folder's name is no text")?;
+        let gateway = Start::at(folder).set("CRASH_CLOCK", named).start()?;
+        let load = Load::start("default", seed, SENDERS, 60);
+        load.turn_to(gateway.address);
+        let ledger = load.wait_for_end()?;
+        put(&clock, 30)?;
+        // Whatever changes has them looked at.
+        world::bring_secret(folder, "somewhere-else")?;
+        std::thread::sleep(Duration::from_secs(2));
+        world::bring_secret(folder, "default")?;
+        oracle::judge(&ledger, &mut Files::of(folder, "default"), gateway).map(drop)
     })
 }
 

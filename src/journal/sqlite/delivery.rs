@@ -48,7 +48,10 @@ pub(super) fn unreadable(id: i64, message: &str) -> JournalError {
     }
 }
 
-/// What a process had taken when it ended is pending again.
+/// What a process had taken when it ended is pending again. The sync of this
+/// also covers a commit that the process had written and not synced: its
+/// deliveries are among those, and whoever sends such an event again is told
+/// that it is known.
 pub(super) fn restart(connection: &Connection) -> rusqlite::Result<usize> {
     connection.execute(
         "UPDATE deliveries SET state = 'pending' WHERE state = 'running'",
