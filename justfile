@@ -34,6 +34,10 @@ crash-long cycles='250' events='20000':
 bench:
     cargo bench --bench gateway
 
+# What a flood on one listener does to another one.
+fairness:
+    cargo bench --bench fairness
+
 # Recorded cases of Tekton Triggers: a folder of *.jsonl files.
 conformance cases:
     cargo run --release --example conformance -- --allow examples/conformance/allow.txt {{cases}}

@@ -4,7 +4,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::{mpsc, watch};
@@ -35,6 +34,7 @@ use crate::worker::{self, Caller, Lifecycle, Worker};
 mod claim;
 mod client;
 mod cluster;
+mod drain;
 mod duty;
 mod journals;
 mod ports;
@@ -46,13 +46,6 @@ use ports::ListenerPorts;
 pub use reload::Triggers;
 use reload::{Installer, Reloader};
 use servers::Servers;
-
-/// How long the ports for people and probes may take to answer what they have
-/// been asked.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// How long the journal may take to close.
-const CLOSING: Duration = Duration::from_secs(3);
 
 /// A running gateway.
 pub struct App {
@@ -68,6 +61,8 @@ pub struct App {
     pub sink: String,
     config: Config,
     shared: Shared,
+    door: Arc<Ingress>,
+    worker: Arc<Worker>,
     stop: Stop,
     serving: JoinHandle<()>,
     working: JoinHandle<()>,
@@ -123,7 +118,7 @@ impl App {
             claim::check(&config, client, &shared.metrics).await?;
         }
         let notices = in_cluster.map(|client| shared.publish(client, &rest, &stop.rest));
-        let (worker, queue) = shared.worker(&config, action, notices, (&rest, &stop.rest))?;
+        let worker = shared.worker(&config, action, notices, (&rest, &stop.rest))?;
         let has_ports = in_cluster.is_some() && config.kube.listener_ports() > 0;
         let (opening, opened) = watch::channel(!has_ports);
         match in_cluster.cloned() {
@@ -150,7 +145,7 @@ impl App {
         let webhook = servers.webhook_address()?;
         let ports = client.filter(|_| has_ports).map(|client| ListenerPorts {
             client,
-            ingress,
+            ingress: Arc::clone(&ingress),
             catalog: Arc::clone(&shared.catalog),
             metrics: Arc::clone(&shared.metrics),
             connections: servers.connections,
@@ -167,8 +162,8 @@ impl App {
             rest.spawn(server.run(stop.rest.clone()));
         }
         let serving = spawn(serve(servers.ingress, ports, stop.ingress.clone()));
-        let token = stop.worker.clone();
-        let working = spawn(async move { worker.run(queue, token).await });
+        let (token, running) = (stop.worker.clone(), Arc::clone(&worker));
+        let working = spawn(async move { running.run(token).await });
         Ok(Self {
             ingress: addresses[0],
             admin: addresses[1],
@@ -177,6 +172,8 @@ impl App {
             sink,
             config,
             shared,
+            door: ingress,
+            worker,
             stop,
             serving,
             working,
@@ -196,35 +193,6 @@ impl App {
     /// The journal, to look something up in.
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.shared.journal
-    }
-
-    /// Stops: not ready, then no more connections, then no more work, all
-    /// within the grace period. `hurry` skips the time in which a load
-    /// balancer would notice. False where something had to be broken off; it
-    /// is performed after the next start.
-    pub async fn drain(self, hurry: bool) -> bool {
-        self.shared.health.draining();
-        if !hurry {
-            tokio::time::sleep(self.config.drain.delay).await;
-        }
-        let grace = self.config.drain.grace;
-        let finish = async {
-            self.stop.ingress.cancel();
-            // Who takes his time to send was told nothing, and sends again.
-            let _ = tokio::time::timeout(grace / 2, self.serving).await;
-            self.admitting.close();
-            self.admitting.wait().await;
-            self.stop.worker.cancel();
-            let _ = self.working.await;
-        };
-        let finished = tokio::time::timeout(grace, finish).await;
-        self.stop.worker.cancel();
-        self.stop.rest.cancel();
-        self.rest.close();
-        // Who is still connected to the other ports has no say in this.
-        let _ = tokio::time::timeout(LAST_WORDS, self.rest.wait()).await;
-        let closed = tokio::time::timeout(CLOSING, self.shared.journal.close()).await;
-        finished.is_ok() && matches!(closed, Ok(Ok(())))
     }
 }
 
@@ -309,7 +277,7 @@ impl Shared {
         action: Arc<dyn Action>,
         notices: Option<Notices>,
         (tasks, stop): (&TaskTracker, &CancellationToken),
-    ) -> anyhow::Result<(Arc<Worker>, worker::Queue)> {
+    ) -> anyhow::Result<Arc<Worker>> {
         let http: Arc<dyn Http> = Arc::new(config.client()?);
         let metrics = Arc::clone(&self.metrics);
         let lifecycle = Lifecycle::start(Arc::clone(&http), metrics, tasks, stop);
@@ -323,6 +291,7 @@ impl Shared {
             calls: Arc::new(caller),
             metrics: Arc::clone(&self.metrics),
             policy: config.retry.policy()?,
+            flow: config.flow.flow(),
             deferred_for: config.limits.deferred_time,
             retention: config.retention(),
             lifecycle,

@@ -42,7 +42,7 @@ mod yaml;
 pub use compile::{Broken, Group, Stretch, Trigger, Way, recompile};
 pub use load::{Loaded, Loader, SourceFile};
 pub use permits::{Crossing, Permits};
-pub use snapshot::{Entry, Listener, Manner, Snapshot};
+pub use snapshot::{Bounds, Entry, Listener, Manner, Snapshot, TriggerBounds};
 pub use source::{GroupSource, InterceptorSource, TriggerSource};
 
 /// Deleted triggers that are remembered, so that their deliveries can be

@@ -17,11 +17,13 @@ use crate::ingress::limits::Limits;
 use crate::outbound::{Client, Guard, Proxy};
 use crate::telemetry;
 
+mod flow;
 mod journal;
 mod keeping;
 mod retry;
 mod sections;
 
+pub use flow::{FlowConfig, FlowLimits};
 pub use journal::{JournalPlace, Nats, NatsConfig};
 pub use retry::RetryConfig;
 use sections::span_or_never;
@@ -93,6 +95,8 @@ pub struct Config {
     pub outbound: OutboundConfig,
     /// The bounds.
     pub limits: LimitsConfig,
+    /// How much is performed at once, and how often.
+    pub flow: FlowConfig,
     /// How it stops.
     pub drain: DrainConfig,
     /// Lines.
@@ -122,6 +126,7 @@ impl Default for Config {
             kube: KubeConfig::default(),
             outbound: OutboundConfig::default(),
             limits: LimitsConfig::default(),
+            flow: FlowConfig::default(),
             drain: DrainConfig::default(),
             log: LogConfig::default(),
         }
@@ -219,6 +224,7 @@ impl Config {
         if self.limits.connections == 0 {
             return invalid("limits.connections", "must be at least 1");
         }
+        self.flow.check()?;
         for (key, tls) in [
             ("ingress.tls", &self.ingress.tls),
             ("webhook.tls", &self.webhook.tls),

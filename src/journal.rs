@@ -23,12 +23,14 @@ use crate::model::verdict::{DeliveryState, Reason};
 
 pub mod jetstream;
 pub mod history;
+mod leasing;
 pub mod progress;
 mod seal;
 pub mod sqlite;
 pub mod upkeep;
 mod waiting;
 
+pub use leasing::{Buried, Cursor, HandBack, Lease, Portion, Portions, Request, Unlimited};
 use progress::Progress;
 use upkeep::{KeptSince, Refusal, Room};
 pub use waiting::{Deferral, Known, NewDeferral, Quota, Quotas, Settlement};
@@ -78,15 +80,14 @@ pub trait Journal: Send + Sync {
     /// Records an attempt and where the delivery stands after it.
     fn record(&self, id: DeliveryId, attempt: Attempt, progress: Progress) -> Done<'_, ()>;
 
-    /// Takes up to `limit` deliveries that are due at `now_ms` and marks them as
-    /// running. One that cannot be read back is given up.
-    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Lease>;
+    /// Takes deliveries that are due and that there is room for, and marks them
+    /// as running: of every trigger the oldest, and no listener's only. One that
+    /// cannot be read back is given up.
+    fn lease(&self, request: Request) -> Done<'_, Lease>;
 
-    /// When the next delivery is due, in milliseconds of Unix time.
-    fn next_due(&self) -> Done<'_, Option<i64>>;
-
-    /// Gives deliveries back that a stopping worker has not begun.
-    fn hand_back(&self, ids: Vec<DeliveryId>) -> Done<'_, ()>;
+    /// Gives deliveries back that may not begin now, or that a stopping worker
+    /// has not begun. That is no attempt.
+    fn hand_back(&self, back: Vec<HandBack>) -> Done<'_, ()>;
 
     /// The oldest event after number `after` that waits.
     fn next_deferred(&self, after: i64) -> Done<'_, Option<Deferral>>;
@@ -256,28 +257,6 @@ pub struct Attempt {
     /// How many of the delivery's resources, counted from the first, are where
     /// they belong after it. A journal keeps the most that it was told.
     pub acted: usize,
-}
-
-/// What a worker gets to work on.
-#[derive(Clone, Debug, Default)]
-pub struct Lease {
-    /// Deliveries, oldest first.
-    pub leased: Vec<Leased>,
-    /// Deliveries that could not be read back.
-    pub buried: Vec<Buried>,
-}
-
-/// A delivery that was given up because it cannot be read back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Buried {
-    /// Its number.
-    pub id: DeliveryId,
-    /// The event, as far as that can be read.
-    pub event: EventId,
-    /// The trigger, as far as that can be read.
-    pub trigger: TriggerId,
-    /// What is wrong with it.
-    pub message: String,
 }
 
 /// A delivery that somebody works on.

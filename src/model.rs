@@ -7,6 +7,7 @@ pub mod annotations;
 pub mod base64;
 pub mod event;
 pub mod finding;
+pub mod flow;
 pub mod headers;
 pub mod ids;
 pub mod json;

@@ -18,6 +18,7 @@ pub(crate) mod api_server;
 mod examples;
 mod gateway;
 mod once;
+mod pairs;
 mod roll_back;
 mod scenarios;
 mod services;
@@ -37,6 +38,7 @@ pub(crate) fn tests() -> Vec<Test> {
     let own = own
         .chain(&roll_back::ALL)
         .chain(&once::ALL)
+        .chain(&pairs::ALL)
         .map(|scenario| (scenario, None));
     let recorded = Data {
         name: "recorded cases of Tekton Triggers",

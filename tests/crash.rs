@@ -12,6 +12,7 @@ use crate::{Program, Test};
 mod beside_cluster;
 mod disk;
 mod disk_model;
+mod drain;
 pub(crate) mod gateway;
 mod kill;
 pub(crate) mod load;
@@ -36,7 +37,7 @@ const MOUNT: Program = Program {
 /// A test, and what it needs.
 type Scenario = (&'static str, fn() -> Result<(), Failed>, Option<Program>);
 
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 14] = [
     (
         "crash::every_202_ends_in_exactly_one_file_through_ten_kills",
         kill::kills_under_load,
@@ -91,6 +92,21 @@ const SCENARIOS: [Scenario; 11] = [
         "crash::an_api_server_behind_a_bad_network_has_each_object_once",
         beside_cluster::bad_network,
         Some(API_SERVER),
+    ),
+    (
+        "crash::sigterm_finishes_what_was_accepted",
+        drain::finishes_what_it_has,
+        None,
+    ),
+    (
+        "crash::sigterm_ends_within_the_grace_period_and_loses_nothing",
+        drain::gives_back_what_it_cannot_finish,
+        None,
+    ),
+    (
+        "crash::the_gap_of_one_gateway_is_that_of_its_restart",
+        drain::the_gap_of_one_gateway,
+        None,
     ),
 ];
 

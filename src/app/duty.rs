@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::catalog::lease::{HOLDS, Lease};
+use crate::catalog::lease::{HOLDS, Lease, RENEWED};
 use crate::catalog::services::{Failed, Keeper, ServiceState, Setup, Wanted};
 use crate::catalog::status::{Status, Writer};
 use crate::clock::unix_ms;
@@ -78,7 +78,8 @@ impl Duty {
     }
 
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let mut renew = tokio::time::interval(HOLDS / 3);
+        let mut renew = tokio::time::interval(RENEWED);
+        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_mine = false;
         loop {
             tokio::select! {

@@ -131,6 +131,7 @@ pub(super) struct Compiled {
 /// place where they stand.
 pub(super) fn compile(plan: TriggerPlan, groups: &mut Groups) -> Compiled {
     let TriggerPlan {
+        bounds: _,
         source,
         places,
         problems: mut diagnostics,

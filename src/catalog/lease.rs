@@ -8,9 +8,13 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 
-/// How long a lease holds that nobody renews. To be renewed three times as
-/// often.
+/// How long a lease holds that nobody renews: as Kubernetes' own components have
+/// it, so that an API server that is away for some seconds makes nobody else take
+/// over who does the same beside the first.
 pub const HOLDS: Duration = Duration::from_secs(15);
+
+/// How often it is renewed, and looked at by those who wait for it.
+pub const RENEWED: Duration = Duration::from_secs(2);
 
 /// A lease that this process asks for.
 pub struct Lease {

@@ -14,8 +14,8 @@ use super::files::ReadFiles;
 use super::objects::{Kind, Object, ObjectKey, Objects, Store};
 use super::permits::Permits;
 use super::refused;
-use super::resolve::{self, TriggerPlan};
-use super::snapshot::{Entry, Listener, Snapshot};
+use super::resolve::{self, ListenerPlan, TriggerPlan};
+use super::snapshot::{Bounds, Entry, Listener, Snapshot};
 
 /// The text of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Loader {
     /// Ready triggers of the last configuration: a bad edit leaves them in
     /// force, an unchanged one need not be compiled again.
     triggers: HashMap<(String, TriggerId), Arc<Trigger>>,
+    /// What bounded each listener.
+    bounds: HashMap<String, Bounds>,
 }
 
 impl Loader {
@@ -96,6 +98,7 @@ impl Loader {
         for object in objects.listeners.values() {
             let plan = resolve::listener(object, &objects, permits, tenants);
             let problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+            let bounds = self.bounds(&plan);
             diagnostics.extend(plan.problems);
             let listener = plan.id.to_string();
             let entries = plan.triggers.into_iter().map(|trigger| {
@@ -112,6 +115,7 @@ impl Loader {
             });
             let is_incomplete = (is_incomplete && plan.selects) || plan.is_uncertain;
             let mut listener = Listener::new(plan.id, plan.uid, entries.collect(), is_incomplete);
+            listener.bounds = bounds;
             listener.manner = plan.manner;
             listener.lifecycle = plan.lifecycle;
             listener.problems = problems;
@@ -148,6 +152,8 @@ impl Loader {
             diagnostics.extend(remarks);
         }
         self.triggers = ready;
+        let named = |listener: &Listener| (listener.id.to_string(), listener.bounds.clone());
+        self.bounds = listeners.iter().map(named).collect();
         // A binding that two triggers use is wrong once.
         let mut seen = HashSet::new();
         diagnostics.retain(|diagnostic| seen.insert(diagnostic.clone()));
@@ -156,6 +162,26 @@ impl Loader {
             snapshot: Arc::new(Snapshot::new(listeners, is_incomplete)),
             objects,
             diagnostics,
+        }
+    }
+
+    /// What bounds a listener's events. Limits that cannot be read are those
+    /// that held before, never none.
+    fn bounds(&self, plan: &ListenerPlan) -> Bounds {
+        let before = self.bounds.get(&plan.id.to_string());
+        let before = before.cloned().unwrap_or_default();
+        let triggers = plan.triggers.iter().filter_map(|trigger| {
+            let id = &trigger.source.id;
+            let kept = before
+                .triggers
+                .get(id)
+                .filter(|_| !trigger.problems.is_empty());
+            let limits = trigger.bounds.as_ref().or(kept)?;
+            Some((id.clone(), limits.clone()))
+        });
+        Bounds {
+            listener: plan.limits.unwrap_or(before.listener),
+            triggers: triggers.collect(),
         }
     }
 

@@ -9,14 +9,16 @@ use crate::api::meta::ObjectMeta;
 use crate::intercept::calls::{Endpoint, OnFailure, Reach};
 use crate::model::annotations::{Annotation, COMPAT, PAYLOAD_VALIDATION, RESPONSES};
 use crate::model::event::BodyRule;
+use crate::model::flow::Limits;
 use crate::model::ids::{ListenerId, TriggerId};
 
 use super::diagnostic::Diagnostic;
 use super::objects::{Object, Objects, Origin};
 use super::permits::{Crossing, Permits};
-use super::snapshot::Manner;
+use super::snapshot::{Manner, TriggerBounds};
 use super::source::TriggerSource;
 
+mod flow;
 mod interceptors;
 mod parts;
 mod retry;
@@ -45,6 +47,9 @@ pub(super) struct ListenerPlan {
     pub manner: Manner,
     /// Who is told what becomes of its events.
     pub lifecycle: Option<Endpoint>,
+    /// What bounds the execution of its events; nothing where that cannot be
+    /// read.
+    pub limits: Option<Limits>,
 }
 
 /// A trigger, not compiled yet.
@@ -56,6 +61,8 @@ pub(super) struct TriggerPlan {
     /// Headers that may carry what an expression compares with a secret that
     /// cannot be read.
     pub suspects: Vec<String>,
+    /// What bounds its execution.
+    pub bounds: Option<TriggerBounds>,
 }
 
 /// Where the pieces of a trigger were written.
@@ -96,7 +103,12 @@ pub(super) fn listener(
         selects: false,
         manner: manner(&meta.annotations),
         lifecycle: lifecycle(&object.value, tenants),
+        limits: None,
     };
+    let limits = flow::of_listener(&meta.annotations);
+    let refusal = limits.map(|limits| plan.limits = Some(limits)).err();
+    let refusal = refusal.map(|message| object.origin.error("/metadata/annotations", message));
+    plan.problems.extend(refusal.clone());
     let mut resolver = Resolver {
         listener: &object.value,
         origin: Some(&*object.origin),
@@ -104,6 +116,7 @@ pub(super) fn listener(
         objects,
         tenants,
         rule: plan.manner.rule,
+        refusal,
         repeats: HashMap::new(),
     };
     for (index, trigger) in object.value.spec.triggers.iter().enumerate() {
@@ -187,6 +200,7 @@ pub(super) fn unreached(objects: &Objects, reached: &HashSet<TriggerId>) -> Vec<
         objects,
         tenants: Reach::Guarded,
         rule: BodyRule::default(),
+        refusal: None,
         repeats: HashMap::new(),
     };
     let plans = objects

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::intercept::calls::Endpoint;
 use crate::model::event::BodyRule;
+use crate::model::flow::Limits;
 use crate::model::ids::{ListenerId, TriggerId};
 use crate::verify;
 
@@ -17,6 +18,26 @@ pub struct Manner {
     pub answers_as_tekton: bool,
     /// What it takes for a body.
     pub rule: BodyRule,
+}
+
+/// What bounds the execution of a listener's events. It is no part of a
+/// trigger's revision: what waits goes by what holds now.
+#[derive(Clone, Debug, Default)]
+pub struct Bounds {
+    /// Of all its triggers together.
+    pub listener: Limits,
+    /// Of those triggers that have limits.
+    pub triggers: HashMap<TriggerId, TriggerBounds>,
+}
+
+/// What bounds the execution of a trigger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriggerBounds {
+    /// What it is counted under: one for a Trigger object, whichever listeners
+    /// have it.
+    pub meter: Arc<str>,
+    /// The limits.
+    pub limits: Limits,
 }
 
 /// A listener and its triggers.
@@ -39,6 +60,8 @@ pub struct Listener {
     pub manner: Manner,
     /// Who is told what becomes of its events.
     pub lifecycle: Option<Endpoint>,
+    /// What bounds the execution of its events.
+    pub bounds: Bounds,
     /// What upstream's admission would say of it.
     pub remarks: Vec<String>,
 }
@@ -65,6 +88,7 @@ impl Listener {
             problems: Vec::new(),
             manner: Manner::default(),
             lifecycle: None,
+            bounds: Bounds::default(),
             remarks: Vec::new(),
         }
     }
@@ -81,6 +105,7 @@ impl Listener {
             problems: self.problems.clone(),
             manner: self.manner,
             lifecycle: self.lifecycle.clone(),
+            bounds: self.bounds.clone(),
             remarks: self.remarks.clone(),
         }
     }

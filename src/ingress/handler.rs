@@ -2,13 +2,15 @@
 //! it, and what its sender is told once that is durable.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::header::CONNECTION;
 use axum::http::request;
-use axum::http::{HeaderMap, Method, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::routing::any;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -40,6 +42,8 @@ pub struct Ingress {
     parts: Parts,
     floods: Floods,
     aside: Semaphore,
+    /// Whether it is about to stop.
+    leaving: AtomicBool,
 }
 
 /// Everything that answering a request takes.
@@ -70,8 +74,16 @@ impl Ingress {
         Arc::new(Self {
             floods: Floods::new(parts.limits.refusals_per_second),
             aside: Semaphore::new(JUDGED_ASIDE_AT_ONCE),
+            leaving: AtomicBool::new(false),
             parts,
         })
+    }
+
+    /// It is about to stop. From now on every answer ends its connection, so
+    /// that senders who keep theirs open come back to another gateway before
+    /// this one closes it under a request.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
     }
 }
 
@@ -129,7 +141,7 @@ async fn handle(State(door): State<Door>, request: Request) -> Response<Body> {
     let fresh = EventId(exchange.fresh);
     let limit = ingress.parts.limits.total_time;
     let answered = timeout(limit, ingress.exchange(request, own, &mut exchange)).await;
-    let (response, event, listener, reason) = match answered {
+    let (mut response, event, listener, reason) = match answered {
         Ok(Ok(answered)) => answered,
         Ok(Err((reason, listener))) => (refusal(fresh, reason), fresh, listener, Some(reason)),
         Err(_) => {
@@ -137,6 +149,10 @@ async fn handle(State(door): State<Door>, request: Request) -> Response<Body> {
             (refusal(fresh, reason), fresh, None, Some(reason))
         }
     };
+    if ingress.leaving.load(Ordering::Acquire) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
     let happening = RequestAnswered {
         event,
         listener: listener.as_ref().map(|listener| &listener.id),

@@ -16,6 +16,7 @@ use super::limits::{ANSWER_ROWS, RETRY_AFTER_SECONDS};
 
 /// The status of a request that is not accepted. The table names every reason
 /// that a request as a whole can have; a trigger's own reasons never decide.
+#[expect(clippy::too_many_lines, reason = "a table with a line for each reason")]
 pub(super) fn status(reason: Reason) -> StatusCode {
     match reason {
         Reason::BodyEmpty
@@ -92,6 +93,9 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::RetriesExhausted
         | Reason::RecordUnreadable
         | Reason::TriggerMissing
+        | Reason::ConcurrencyLimited
+        | Reason::RateLimited
+        | Reason::AwaitsSlot
         | Reason::TriggerDeleted
         | Reason::Discarded
         | Reason::Erased

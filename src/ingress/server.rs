@@ -12,8 +12,9 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,13 @@ use super::limits::Limits;
 /// How long to leave `accept` alone after it failed, most likely for want of
 /// file descriptors.
 const AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// How long to wait for a connection that the kernel has taken before the port
+/// is closed.
+const QUEUE_IS_EMPTY: Duration = Duration::from_millis(5);
+
+/// How long that may go on, where ever more come.
+const LAST_CALL: Duration = Duration::from_millis(100);
 
 /// A port with something behind it.
 pub struct Server {
@@ -119,28 +127,52 @@ impl Server {
                 () = stop.cancelled() => break,
                 slot = Arc::clone(&self.connections.0).acquire_owned() => slot,
             };
-            let _ = stream.set_nodelay(true);
-            let mut stream = TimeoutStream::new(stream);
-            // Who does not read his answer must not keep his connection.
-            stream.set_write_timeout(Some(self.limits.total_time));
-            let connection = Connection {
-                router: self.router.clone(),
-                limits: self.limits,
-                watcher: graceful.watcher(),
-            };
-            let open = Open::new(self.metrics.clone());
-            let tls = self.tls.clone();
-            let stop = stop.clone();
-            spawn(async move {
-                match tls {
-                    None => connection.serve(Box::pin(stream)).await,
-                    Some(tls) => connection.serve_tls(Box::pin(stream), tls, &stop).await,
-                }
-                drop((slot, open));
-            });
+            if let Ok(slot) = slot {
+                self.open(stream, slot, &graceful, &stop);
+            }
         }
+        // More than these come too late.
+        let _ = timeout(LAST_CALL, self.empty_queue(&graceful, &stop)).await;
         drop(self.listener);
         graceful.shutdown().await;
+    }
+
+    /// Takes the connections that the kernel has taken already: to close the
+    /// port would break them off.
+    async fn empty_queue(&self, graceful: &GracefulShutdown, stop: &CancellationToken) {
+        while let Ok(slot) = Arc::clone(&self.connections.0).try_acquire_owned()
+            && let Ok(Ok((stream, _))) = timeout(QUEUE_IS_EMPTY, self.listener.accept()).await
+        {
+            self.open(stream, slot, graceful, stop);
+        }
+    }
+
+    fn open(
+        &self,
+        stream: TcpStream,
+        slot: OwnedSemaphorePermit,
+        graceful: &GracefulShutdown,
+        stop: &CancellationToken,
+    ) {
+        let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        // Who does not read his answer must not keep his connection.
+        stream.set_write_timeout(Some(self.limits.total_time));
+        let connection = Connection {
+            router: self.router.clone(),
+            limits: self.limits,
+            watcher: graceful.watcher(),
+        };
+        let open = Open::new(self.metrics.clone());
+        let tls = self.tls.clone();
+        let stop = stop.clone();
+        spawn(async move {
+            match tls {
+                None => connection.serve(Box::pin(stream)).await,
+                Some(tls) => connection.serve_tls(Box::pin(stream), tls, &stop).await,
+            }
+            drop((slot, open));
+        });
     }
 }
 
@@ -224,11 +256,8 @@ pub struct BindError {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-    use tokio::time::timeout;
-
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     const SOON: Duration = Duration::from_millis(300);
 

@@ -22,8 +22,8 @@ use super::progress::Progress;
 use super::seal::Seal;
 use super::upkeep::KeptSince;
 use super::{
-    Admitted, Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Lease,
-    NewDeferral, NewEvent, Quotas, Receipt, Rendered, Settlement,
+    Admitted, Attempt, Counts, Deferral, DeliveryView, Done, HandBack, Journal, JournalError,
+    Lease, NewDeferral, NewEvent, Quotas, Receipt, Rendered, Request, Settlement,
 };
 
 mod admit;
@@ -302,17 +302,13 @@ impl Journal for JetStreamJournal {
         Box::pin(async move { self.write_attempt(id, &attempt, progress).await })
     }
 
-    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Lease> {
-        Box::pin(async move { Ok(self.lease_some(now_ms, limit).await) })
+    fn lease(&self, request: Request) -> Done<'_, Lease> {
+        // What arrives is not chosen, and what is due later comes by itself.
+        Box::pin(async move { Ok(self.lease_some(request.now_ms, request.limit).await) })
     }
 
-    fn next_due(&self) -> Done<'_, Option<i64>> {
-        // The server hands over what is due by itself.
-        Box::pin(async { Ok(None) })
-    }
-
-    fn hand_back(&self, ids: Vec<DeliveryId>) -> Done<'_, ()> {
-        Box::pin(async move { self.give_back_held(&ids).await })
+    fn hand_back(&self, back: Vec<HandBack>) -> Done<'_, ()> {
+        Box::pin(async move { self.give_back_until(&back).await })
     }
 
     fn next_deferred(&self, after: i64) -> Done<'_, Option<Deferral>> {

@@ -22,8 +22,8 @@ use super::progress::Progress;
 use super::seal::Seal;
 use super::upkeep::{Bounds, KeptSince, Room};
 use super::{
-    Admitted, Attempt, Counts, Deferral, DeliveryView, Done, Journal, JournalError, Lease,
-    NewDeferral, NewEvent, Quotas, Receipt, Rendered, Settlement,
+    Admitted, Attempt, Counts, Deferral, DeliveryView, Done, HandBack, Journal, JournalError,
+    Lease, NewDeferral, NewEvent, Quotas, Receipt, Rendered, Request, Settlement,
 };
 
 pub mod care;
@@ -34,6 +34,7 @@ mod erase;
 mod event;
 mod folder;
 mod history;
+mod lanes;
 mod retention;
 mod room;
 mod schedule;
@@ -226,23 +227,19 @@ impl Journal for SqliteJournal {
         self.write(move |connection| delivery::record(connection, id, &attempt, &progress))
     }
 
-    fn lease(&self, now_ms: i64, limit: usize) -> Done<'_, Lease> {
+    fn lease(&self, request: Request) -> Done<'_, Lease> {
         let seal = Arc::clone(&self.seal);
         self.write(move |connection| {
-            let lease = delivery::lease(connection, &seal, now_ms, limit)?;
-            if lease.leased.is_empty() {
-                schedule::set_right(connection, now_ms)?;
+            let lease = delivery::lease(connection, &seal, &request)?;
+            if lease.leased.is_empty() && schedule::set_right(connection, request.now_ms)? > 0 {
+                return delivery::lease(connection, &seal, &request);
             }
             Ok(lease)
         })
     }
 
-    fn next_due(&self) -> Done<'_, Option<i64>> {
-        self.write(delivery::next_due)
-    }
-
-    fn hand_back(&self, ids: Vec<DeliveryId>) -> Done<'_, ()> {
-        self.write(move |connection| delivery::hand_back(connection, &ids))
+    fn hand_back(&self, back: Vec<HandBack>) -> Done<'_, ()> {
+        self.write(move |connection| delivery::hand_back(connection, &back))
     }
 
     fn next_deferred(&self, after: i64) -> Done<'_, Option<Deferral>> {

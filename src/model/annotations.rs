@@ -100,6 +100,27 @@ pub const RETRY_BACKOFF: Annotation = Annotation {
               `retry.longestWait`. It is given and found as `tripline.dev/retry-attempts` is.",
 };
 
+/// How many deliveries are performed at once.
+pub const MAX_CONCURRENT: Annotation = Annotation {
+    key: "tripline.dev/max-concurrent",
+    on: "EventListener, Trigger",
+    values: "a number from 1 on",
+    meaning: "At most so many deliveries are performed at once; the others wait for their turn. On a \
+              Trigger it holds for that trigger, whichever EventListeners have it; on an \
+              EventListener for all its triggers together, and `tripline.dev/max-concurrent.NAME` for \
+              its inline trigger NAME. `\"1\"` on a trigger: one after the other, the oldest first.",
+};
+
+/// How often a delivery begins.
+pub const MAX_RATE: Annotation = Annotation {
+    key: "tripline.dev/max-rate",
+    on: "EventListener, Trigger",
+    values: "`COUNT/UNIT` such as `10/s`, `100/m`, `5/h`, `1/d`, or `10/s burst 20`",
+    meaning: "Deliveries begin at most so often; the others wait for their turn, and no request is \
+              refused for it. After a pause as many as the burst begin at once, which is COUNT where \
+              it is not given. It stands where `tripline.dev/max-concurrent` does.",
+};
+
 /// Upstream's annotation that lets a listener take bodies that are no JSON
 /// objects.
 pub const PAYLOAD_VALIDATION: Annotation = Annotation {
@@ -171,7 +192,7 @@ pub const RESTORE: Annotation = Annotation {
 };
 
 /// Every annotation.
-pub const ALL: [&Annotation; 16] = [
+pub const ALL: [&Annotation; 18] = [
     &MANAGED,
     &REDELIVERY,
     &RESPONSES,
@@ -180,6 +201,8 @@ pub const ALL: [&Annotation; 16] = [
     &RETRY_ATTEMPTS,
     &RETRY_MAX_AGE,
     &RETRY_BACKOFF,
+    &MAX_CONCURRENT,
+    &MAX_RATE,
     &PAYLOAD_VALIDATION,
     &OLD_ESCAPE_QUOTES,
     &EVENT_ID,

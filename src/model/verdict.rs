@@ -219,6 +219,10 @@ reasons! {
     OutcomeUnknown "outcome_unknown" "The API server gave no clear answer, so that it may have made the resource; the next attempt looks first.",
     SinkUnavailable "sink_unavailable" "The sink could not take the resource; it is tried again.",
     RetriesExhausted "retries_exhausted" "The delivery was tried as often, or for as long, as it may be; the detail has the last failure.",
+    // turns
+    ConcurrencyLimited "concurrency_limited" "As many deliveries as the limit `max-concurrent` allows are being performed; the delivery waits for its turn.",
+    RateLimited "rate_limited" "Deliveries begin as often as the limit `max-rate` allows; the delivery waits for its turn.",
+    AwaitsSlot "awaits_slot" "Others are being performed; the delivery waits for its turn.",
     // journal
     RecordUnreadable "record_unreadable" "The journal's record of the delivery cannot be read.",
     TriggerMissing "trigger_missing" "The configuration does not have the trigger; the delivery waits for it to come back.",

@@ -16,7 +16,8 @@ mod journal;
 pub use journal::{JournalRefuses, JournalTakes};
 
 pub use around::{
-    CertificateChanged, ClusterFailed, EventErased, EventReplayed, LifecycleLost, PortFailed,
+    CertificateChanged, ClusterFailed, DeliveryHeldBack, EventErased, EventReplayed, LifecycleLost,
+    PortFailed,
 };
 
 /// Something that whoever runs the gateway may want to know.

@@ -38,6 +38,11 @@ pub(super) struct Ended {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Why {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Outcome {
     outcome: &'static str,
 }
@@ -56,6 +61,7 @@ pub struct Metrics {
     pub(super) deliveries: Family<Ended, Counter>,
     pub(super) delivery_seconds: Histogram,
     pub(super) objects: Counter,
+    pub(super) held_back: Family<Why, Counter>,
     pub(super) reloads: Family<Outcome, Counter>,
     pub(super) config_errors: Gauge,
     pub(super) connections: Gauge,
@@ -80,6 +86,7 @@ impl Default for Metrics {
             deliveries: Family::default(),
             delivery_seconds: Histogram::new(SECONDS),
             objects: Counter::default(),
+            held_back: Family::default(),
             reloads: Family::default(),
             config_errors: Gauge::default(),
             connections: Gauge::default(),
@@ -131,6 +138,11 @@ impl Metrics {
             "delivery_seconds",
             "From the acceptance of a delivery to its end",
             self.delivery_seconds.clone(),
+        );
+        registry.register(
+            "deliveries_held_back",
+            "Times that a delivery went back to the journal to wait for its turn, by what it waits for",
+            self.held_back.clone(),
         );
         registry.register("objects", "Objects that were made", self.objects.clone());
         registry.register(
@@ -204,6 +216,13 @@ impl Ended {
             state: state.as_str(),
             reason: reason.map_or("", Reason::code),
         }
+    }
+}
+
+impl Why {
+    pub(super) fn of(reason: Reason) -> Self {
+        let reason = reason.code();
+        Self { reason }
     }
 }
 

@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Entry as Found;
 use crate::journal::{JournalError, NewDeferral};
+use crate::model::ids::ListenerId;
 
 use super::Worker;
 use super::deferred::Again;
-
-/// Events that are asked about at once.
-const AT_ONCE: usize = 16;
+use super::flow::{Capacity, Lane};
+use super::turns::{Asked, Turn, Turns};
 
 /// How long to wait before the second question, and at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Who is asked about, and up to where it is known who is to be.
 pub(super) struct Asking {
     wanted: Notify,
-    slots: Semaphore,
+    turns: Arc<Turns>,
     newest: AtomicI64,
     about: Mutex<HashMap<i64, About>>,
 }
@@ -40,18 +40,32 @@ struct About {
     is_asking: bool,
 }
 
-impl Default for Asking {
-    fn default() -> Self {
+impl Asking {
+    /// Asks about so many at once. What waits for its turn is bounded by the
+    /// quotas of events that wait.
+    pub(super) fn new(at_once: usize) -> Self {
         Self {
             wanted: Notify::new(),
-            slots: Semaphore::new(AT_ONCE),
+            turns: Turns::new(Capacity {
+                slots: at_once,
+                reserve: at_once,
+                queue: usize::MAX / 2,
+                bytes: usize::MAX,
+            }),
             newest: AtomicI64::new(0),
             about: Mutex::default(),
         }
     }
-}
 
-impl Asking {
+    /// Waits for the turn to ask somebody for a listener: those that ask slow
+    /// ones do not hold up the others.
+    async fn turn(&self, listener: &ListenerId) -> Option<Turn> {
+        match self.turns.ask(&Lane::unlimited(listener.clone()), false, 0) {
+            Asked::Now(turn) => Some(turn),
+            Asked::Later(turn) => turn.await.ok(),
+            Asked::Back(_) => None,
+        }
+    }
     /// Waits until a new event is to be asked about.
     pub(super) async fn is_wanted(&self) {
         self.wanted.notified().await;
@@ -135,24 +149,24 @@ impl Worker {
     }
 
     /// Asks about an event until there is an answer, unless that is being done.
-    pub(super) fn ask(self: &Arc<Self>, id: i64, stop: &CancellationToken) {
+    pub(super) fn ask(self: &Arc<Self>, id: i64, listener: &ListenerId, stop: &CancellationToken) {
         if !self.asking.begin(id) {
             return;
         }
-        let (worker, stop) = (Arc::clone(self), stop.clone());
+        let (worker, stop, listener) = (Arc::clone(self), stop.clone(), listener.clone());
         self.tasks.spawn(async move {
             let _ended = Ended(&worker.asking, id);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = worker.keep_asking(id) => {}
+                () = worker.keep_asking(id, &listener) => {}
             }
         });
     }
 
-    async fn keep_asking(self: &Arc<Self>, id: i64) {
+    async fn keep_asking(self: &Arc<Self>, id: i64, listener: &ListenerId) {
         let mut wait = FIRST_WAIT;
         loop {
-            let Ok(slot) = self.asking.slots.acquire().await else {
+            let Some(turn) = self.asking.turn(listener).await else {
                 return;
             };
             match self.ask_once(id).await {
@@ -160,7 +174,7 @@ impl Worker {
                 Ok(false) => {}
                 Err(error) => self.report("an event that waits", &error),
             }
-            drop(slot);
+            drop(turn);
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }

@@ -232,7 +232,7 @@ impl Worker {
         .await;
         failpoint::reach(Point::AfterRecord);
         if progress.state == DeliveryState::Retrying {
-            self.wake.notify_one();
+            self.lanes.turns.wake();
         }
     }
 }

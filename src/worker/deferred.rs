@@ -55,7 +55,7 @@ impl Worker {
             self.asking.has_seen(next.id);
             let looked = match next.waiting {
                 Ok(waiting) if self.may_await(&waiting) => {
-                    self.ask(next.id, stop);
+                    self.ask(next.id, &waiting.listener, stop);
                     self.look_at(next.id, waiting, Look::OnlyAge).await
                 }
                 Ok(_) if look == Look::New => Ok(()),

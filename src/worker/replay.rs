@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::catalog::Listener;
 use crate::clock::unix_ms;
 use crate::journal::history::{Paging, RequestRecord};
-use crate::journal::{JournalError, NewEvent, Receipt};
+use crate::journal::{HandBack, JournalError, NewEvent, Receipt};
 use crate::model::ids::{DeliveryId, EventId, ListenerId, TriggerId};
 use crate::model::verdict::{Reason, Verdict};
 use crate::pipeline::{Accepted, Circumstances, Replay, consult, judge};
@@ -215,7 +215,7 @@ impl Worker {
         if order.dry_run {
             return Ok(None);
         }
-        let mut ids = Vec::new();
+        let mut back = Vec::new();
         let mut made = None;
         for event in std::mem::take(&mut plan.events) {
             let triggers: Vec<TriggerId> =
@@ -224,13 +224,18 @@ impl Worker {
             for (trigger, receipt) in triggers.iter().zip(receipts) {
                 if let Receipt::New { id, event } = receipt {
                     made = Some(event);
-                    ids.push(id);
+                    // Its turn comes as that of any other.
+                    back.push(HandBack {
+                        id,
+                        reason: Reason::AwaitsSlot,
+                        wait: None,
+                    });
                     plan.note(trigger, id);
                 }
             }
         }
         if let Some(event) = made {
-            let (of, deliveries) = (order.event, ids.len());
+            let (of, deliveries) = (order.event, back.len());
             let as_recorded = order.as_recorded;
             EventReplayed {
                 event,
@@ -239,9 +244,9 @@ impl Worker {
                 as_recorded,
             }
             .emit(&self.parts.metrics);
-            self.write_down("a replay", || self.journal().hand_back(ids.clone()))
+            self.write_down("a replay", || self.journal().hand_back(back.clone()))
                 .await;
-            self.wake.notify_one();
+            self.lanes.turns.wake();
         }
         Ok(made)
     }
@@ -274,7 +279,7 @@ impl Worker {
 
     /// Lets what is due be looked for: a delivery was made due.
     pub fn look_for_due(&self) {
-        self.wake.notify_one();
+        self.lanes.turns.wake();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ pub(crate) const SECRET: &str = "a secret of the cluster suite";
 pub(crate) struct Gateway {
     child: Child,
     ingress: SocketAddr,
+    probe: SocketAddr,
     webhook: Option<SocketAddr>,
     lines: Arc<Mutex<Vec<String>>>,
 }
@@ -92,6 +93,7 @@ impl Gateway {
         let gateway = Self {
             child,
             ingress: ingress.ok_or("no ingress")?,
+            probe,
             webhook,
             lines,
         };
@@ -99,6 +101,11 @@ impl Gateway {
             Ok(exchange(probe, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")?.0 == 200)
         })?;
         Ok(gateway)
+    }
+
+    /// Where senders and probes reach it.
+    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.ingress, self.probe)
     }
 
     /// Where it answers API servers.
@@ -132,9 +139,20 @@ impl Gateway {
     }
 
     /// Stops it as a pod is stopped, and waits.
-    pub(crate) fn stop(mut self) -> Result<(), Failed> {
+    pub(crate) fn stop(self) -> Result<(), Failed> {
+        self.terminate().map(drop)
+    }
+
+    /// The same; gives the status that it ends with.
+    pub(crate) fn terminate(mut self) -> Result<ExitStatus, Failed> {
         let id = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &id]).status()?;
+        Ok(self.child.wait()?)
+    }
+
+    /// Ends it as a power failure does.
+    pub(crate) fn kill(mut self) -> Result<(), Failed> {
+        self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
@@ -150,6 +168,19 @@ pub(crate) fn post_at(address: SocketAddr, path: &str, mark: &str) -> Result<(u1
     post(address, "x", path, mark, SECRET)
 }
 
+/// A push that GitHub has signed.
+pub(crate) fn signed(host: &str, path: &str, mark: &str, secret: &str) -> Result<String, Failed> {
+    let body = format!(r#"{{"after":"{mark}"}}"#);
+    let scheme = registry::scheme("github").ok_or("no scheme")?;
+    let signed = scheme.sign(secret.as_bytes(), body.as_bytes(), 0);
+    let (_, signature) = signed.ok_or("no signature")?.remove(0);
+    Ok(format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nX-GitHub-Event: push\r\nX-GitHub-Delivery: {mark}\r\n\
+             X-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+}
+
 fn post(
     address: SocketAddr,
     host: &str,
@@ -157,15 +188,7 @@ fn post(
     mark: &str,
     secret: &str,
 ) -> Result<(u16, Value), Failed> {
-    let body = format!(r#"{{"after":"{mark}"}}"#);
-    let scheme = registry::scheme("github").ok_or("no scheme")?;
-    let signed = scheme.sign(secret.as_bytes(), body.as_bytes(), 0);
-    let (_, signature) = signed.ok_or("no signature")?.remove(0);
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {host}\r\nX-GitHub-Event: push\r\nX-GitHub-Delivery: {mark}\r\n\
-             X-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let request = signed(host, path, mark, secret)?;
     let (status, body) = exchange(address, &request)?;
     Ok((status, serde_json::from_str(&body).unwrap_or_default()))
 }

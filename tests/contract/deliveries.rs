@@ -8,7 +8,7 @@ use tripline::model::manifest::Manifest;
 
 use super::{
     Attempt, DeliveryId, DeliveryState, Duration, Happening, Place, Reason, RetryPolicy, accept,
-    attempt, earlier, end, event, lease, new_id, nothing_comes, now_ms, record,
+    attempt, back, earlier, end, event, lease, new_id, nothing_comes, now_ms, record,
 };
 
 /// What is accepted comes once, as it was, and never again once it is done.
@@ -53,7 +53,7 @@ pub(super) async fn outlives_whoever_had_it(place: &dyn Place) {
     let journal = place.open().await;
     let again = lease(&*journal, now_ms(), 1).await;
     assert_eq!(again[0].trigger.0, "t1");
-    journal.hand_back(vec![again[0].id]).await.unwrap();
+    journal.hand_back(back([again[0].id])).await.unwrap();
     let again = lease(&*journal, now_ms(), 1).await;
     record(&*journal, &again[0], Happening::Succeeded, now_ms()).await;
     end(journal).await;
@@ -175,7 +175,7 @@ pub(super) async fn is_kept_whatever_its_size(place: &dyn Place) {
     let made = rendered(&body);
     let committed = journal.commit(leased[0].id, Arc::clone(&made), Vec::new());
     committed.await.unwrap();
-    journal.hand_back(vec![leased[0].id]).await.unwrap();
+    journal.hand_back(back([leased[0].id])).await.unwrap();
     let again = lease(&*journal, now_ms(), 1).await;
     assert!(again[0].rendered.as_ref() == Some(&*made), "it differs");
     assert!(again[0].request.body == body.as_bytes(), "the body differs");

@@ -10,7 +10,8 @@ use serde_json::{Map, json};
 use tripline::journal::history::History;
 use tripline::journal::progress::{Happening, Progress, RetryPolicy};
 use tripline::journal::{
-    Attempt, Journal, Leased, NewDelivery, NewEvent, Quota, Quotas, Receipt, Recorded,
+    Attempt, HandBack, Journal, Leased, NewDelivery, NewEvent, Quota, Quotas, Receipt, Recorded,
+    Request, Unlimited,
 };
 use tripline::model::headers::Headers;
 use tripline::model::ids::{DeliveryId, DeliveryKey, EventId, ListenerId, Revision, TriggerId};
@@ -178,9 +179,30 @@ async fn accept(journal: &dyn Journal, event: NewEvent) -> Vec<Receipt> {
             Receipt::New { id, .. } => Some(*id),
             Receipt::Duplicate { .. } => None,
         });
-        journal.hand_back(new.collect()).await.unwrap();
+        journal.hand_back(back(new)).await.unwrap();
     }
     receipts
+}
+
+fn request(now_ms: i64, limit: usize) -> Request {
+    Request {
+        now_ms,
+        limit,
+        bytes: usize::MAX,
+        portions: Arc::new(Unlimited),
+        after: None,
+    }
+}
+
+/// Deliveries that go back and may begin at once.
+fn back(ids: impl IntoIterator<Item = DeliveryId>) -> Vec<HandBack> {
+    let ids = ids.into_iter();
+    ids.map(|id| HandBack {
+        id,
+        reason: Reason::AwaitsSlot,
+        wait: Some(Duration::ZERO),
+    })
+    .collect()
 }
 
 /// Leases `count` deliveries, which must come.
@@ -188,7 +210,10 @@ async fn lease(journal: &dyn Journal, now_ms: i64, count: usize) -> Vec<Leased> 
     let mut leased = Vec::new();
     let all = async {
         while leased.len() < count {
-            let more = journal.lease(now_ms, count - leased.len()).await.unwrap();
+            let more = journal
+                .lease(request(now_ms, count - leased.len()))
+                .await
+                .unwrap();
             assert!(more.buried.is_empty(), "{:?}", more.buried);
             leased.extend(more.leased);
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -203,7 +228,7 @@ async fn lease(journal: &dyn Journal, now_ms: i64, count: usize) -> Vec<Leased> 
 /// Nothing comes, although there is time for it.
 async fn nothing_comes(journal: &dyn Journal, now_ms: i64) {
     for _ in 0..20 {
-        let lease = journal.lease(now_ms, 9).await.unwrap();
+        let lease = journal.lease(request(now_ms, 9)).await.unwrap();
         assert!(lease.leased.is_empty(), "{:?}", lease.leased);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

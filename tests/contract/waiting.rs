@@ -4,8 +4,8 @@ use tripline::journal::{Deferral, NewDeferral, Settlement};
 use tripline::model::event::{BodyRule, RawEvent};
 
 use super::{
-    EventId, Headers, Journal, Place, QUOTAS, TriggerId, Uuid, end, event, lease, listener, new_id,
-    now_ms,
+    EventId, Headers, Journal, Place, QUOTAS, TriggerId, Uuid, back, end, event, lease, listener,
+    new_id, now_ms,
 };
 
 pub(super) fn deferral(number: u128, verified: bool) -> NewDeferral {
@@ -63,7 +63,7 @@ pub(super) async fn waits_and_is_settled(place: &dyn Place) {
     let receipts = journal.settle(first.id, settlement).await.unwrap().unwrap();
     let id = new_id(&receipts[0]);
     if !journal.is_shared() {
-        journal.hand_back(vec![id]).await.unwrap();
+        journal.hand_back(back([id])).await.unwrap();
     }
     assert_eq!(lease(&*journal, now_ms(), 1).await[0].id, id);
     let again = next(&*journal, 0).await.unwrap();

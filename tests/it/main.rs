@@ -19,6 +19,7 @@ mod duplicates;
 mod elsewhere;
 mod events;
 mod fixtures;
+mod flow;
 mod forge;
 mod http;
 mod identity;

@@ -307,7 +307,7 @@ async fn an_attempt_that_panics_is_made_again() {
     };
     let gate = Arc::new(Gate::new(Arc::clone(&journal), quotas));
     let action = Arc::new(Startled::default());
-    let (worker, queue) = Worker::new(worker::Parts {
+    let worker = Worker::new(worker::Parts {
         gate: Arc::clone(&gate),
         history,
         catalog,
@@ -316,6 +316,7 @@ async fn an_attempt_that_panics_is_made_again() {
         calls: Arc::new(NoCalls),
         metrics: Arc::default(),
         policy: RetryPolicy::DEFAULT,
+        flow: worker::Flow::DEFAULT,
         deferred_for: Duration::from_secs(60),
         retention: Retention::default(),
         notices: None,
@@ -345,7 +346,7 @@ async fn an_attempt_that_panics_is_made_again() {
     let stop = CancellationToken::new();
     let working = {
         let (worker, stop) = (Arc::clone(&worker), stop.clone());
-        tokio::spawn(async move { worker.run(queue, stop).await })
+        tokio::spawn(async move { worker.run(stop).await })
     };
     let began = std::time::Instant::now();
     while journal.counts().await.unwrap().deliveries != [(DeliveryState::Done, 1)] {

@@ -8,6 +8,7 @@ use crate::api::trigger::Trigger;
 use crate::catalog::diagnostic::Diagnostic;
 use crate::catalog::objects::{Kind, Object, ObjectKey, Objects, Origin, Unreadable};
 use crate::catalog::permits::{Crossing, Permit, Permits};
+use crate::catalog::snapshot::TriggerBounds;
 use crate::catalog::source::{GroupSource, TriggerSource};
 use crate::intercept::calls::{OnFailure, Reach};
 use crate::model::annotations::{INTERCEPTOR_FAILURE, REDELIVERY, for_inline_trigger};
@@ -16,7 +17,7 @@ use crate::model::ids::{ListenerId, TriggerId};
 
 use super::parts::{self, Parts};
 use super::select::Selection;
-use super::{DEFAULT_ACCOUNT, ListenerPlan, Places, TriggerPlan, interceptors, retry};
+use super::{DEFAULT_ACCOUNT, ListenerPlan, Places, TriggerPlan, flow, interceptors, retry};
 
 pub(super) struct Resolver<'a> {
     pub listener: &'a EventListener,
@@ -28,6 +29,8 @@ pub(super) struct Resolver<'a> {
     pub tenants: Reach,
     /// What the listener takes for a body.
     pub rule: BodyRule,
+    /// What is wrong with the listener, and so with each of its triggers.
+    pub refusal: Option<Diagnostic>,
     /// How often each path has been taken.
     pub repeats: HashMap<String, usize>,
 }
@@ -272,6 +275,11 @@ impl Resolver<'_> {
         let annotations = &self.listener.metadata.annotations;
         let listeners = self.origin.map(|origin| (annotations, origin));
         let retry = retry::overrides((own, listeners), parts.name, &mut problems);
+        problems.extend(self.refusal.clone());
+        let bounds = self.bounds(&path, parts).unwrap_or_else(|message| {
+            problems.push(origin.error("/metadata/annotations", message));
+            None
+        });
         let around = interceptors::Surroundings {
             objects: self.objects,
             listener: &self.id.namespace,
@@ -313,6 +321,14 @@ impl Resolver<'_> {
             },
             problems,
             suspects: Vec::new(),
+            bounds,
+        }
+    }
+
+    fn bounds(&self, path: &str, parts: &Parts<'_>) -> Result<Option<TriggerBounds>, String> {
+        match parts.annotations {
+            Some(own) => flow::of_object(own, parts.namespace, parts.name),
+            None => flow::of_inline(&self.listener.metadata.annotations, parts.name, path),
         }
     }
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::future::{join_all, try_join};
 
 use crate::journal::progress::Progress;
-use crate::journal::{Attempt, Buried, JournalError, Leased, Recorded, Rendered};
+use crate::journal::{Attempt, Buried, HandBack, JournalError, Leased, Recorded, Rendered};
 use crate::model::finding::Finding;
 use crate::model::ids::{DeliveryId, EventId, TriggerId};
 use crate::model::verdict::DeliveryState;
@@ -26,6 +26,10 @@ use super::pull::Arrival;
 use super::record::{self, DeliveryHead, DeliveryRecord, KnownDelivery, Making, StateRecord};
 use super::store::{Condition, Parts, Written, remote};
 use super::streams::{Kind, number, short_hash, token};
+
+/// How long a delivery is left with the server of which nobody knows when it may
+/// begin.
+const NOBODY_KNOWS: Duration = Duration::from_secs(1);
 
 /// A delivery that this gateway performs.
 #[derive(Clone)]
@@ -378,6 +382,19 @@ impl JetStreamJournal {
     /// Whether this gateway performs a delivery.
     pub(super) fn is_held(&self, id: DeliveryId) -> bool {
         self.held.get(id).is_some()
+    }
+
+    /// Gives deliveries back that may not begin before a time.
+    pub(super) async fn give_back_until(&self, back: &[HandBack]) -> Result<(), JournalError> {
+        for back in back {
+            let Some(held) = self.held.get(back.id) else {
+                continue;
+            };
+            let wait = back.wait.unwrap_or(NOBODY_KNOWS);
+            self.give_back(&held.acker, Some(wait)).await?;
+            self.held.remove(back.id);
+        }
+        Ok(())
     }
 
     /// Tells the server that whoever has deliveries is alive.

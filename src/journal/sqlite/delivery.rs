@@ -8,13 +8,15 @@ use uuid::Uuid;
 use crate::journal::progress::Progress;
 use crate::journal::seal::Seal;
 use crate::journal::{
-    Attempt, Buried, Counts, DeliveryView, JournalError, Lease, Leased, Recorded, Rendered,
+    Attempt, Buried, Counts, Cursor, DeliveryView, HandBack, JournalError, Lease, Leased, Recorded,
+    Rendered, Request,
 };
 use crate::model::finding::Finding;
 use crate::model::ids::{DeliveryId, EventId, ListenerId, Revision, TriggerId};
 use crate::model::verdict::{DeliveryState, Reason};
 
 use super::deferral::unsealed;
+use super::lanes;
 
 /// Bytes of bodies after which a lease takes no more.
 const LEASE_BYTES: usize = 16 * 1024 * 1024;
@@ -139,32 +141,25 @@ pub(super) fn record(
     Ok(())
 }
 
-pub(super) fn hand_back(connection: &Connection, ids: &[DeliveryId]) -> Result<(), JournalError> {
+/// Gives deliveries back that may not begin now.
+pub(super) fn hand_back(connection: &Connection, back: &[HandBack]) -> Result<(), JournalError> {
     let mut statement = connection.prepare_cached(
-        "UPDATE deliveries SET state = 'pending' WHERE id = ?1 AND state = 'running'",
+        "UPDATE deliveries SET state = 'pending', reason = ?2 WHERE id = ?1 AND state = 'running'",
     )?;
-    for id in ids {
-        statement.execute(params![id.0])?;
+    for back in back {
+        statement.execute(params![back.id.0, back.reason.code()])?;
     }
     Ok(())
 }
 
-pub(super) fn next_due(connection: &Connection) -> Result<Option<i64>, JournalError> {
-    let due = connection
-        .prepare_cached(
-            "SELECT min(due_ms) FROM deliveries WHERE state IN ('pending', 'retrying')",
-        )?
-        .query_row([], |row| row.get(0))?;
-    Ok(due)
-}
-
-/// Takes what is due, oldest first.
+/// Takes what is due and may begin.
 pub(super) fn lease(
     connection: &Connection,
     seal: &Seal,
-    now_ms: i64,
-    limit: usize,
+    request: &Request,
 ) -> Result<Lease, JournalError> {
+    let mut lease = Lease::default();
+    let chosen = lanes::choose(connection, request, &mut lease)?;
     let mut statement = connection.prepare_cached(
         "SELECT d.id, d.state, d.reason, d.attempts, d.accepted_ms, d.due_ms, d.tried_ms,
                 d.unmended_ms, d.acted, d.as_of, d.trigger_id, d.revision, r.source, d.extensions, d.params, d.manifests, d.resume, d.sealed_headers,
@@ -172,15 +167,22 @@ pub(super) fn lease(
                 e.body
          FROM deliveries d JOIN events e ON e.id = d.event
                            JOIN revisions r ON r.revision = d.revision
-         WHERE d.state IN ('pending', 'retrying') AND d.due_ms <= ?1
-         ORDER BY d.due_ms LIMIT ?2",
+         WHERE d.id = ?1",
     )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![now_ms, limit])?;
-    let (mut lease, mut bytes) = (Lease::default(), 0);
-    while bytes < LEASE_BYTES
-        && let Some(row) = rows.next()?
-    {
+    let (mut bytes, mut before) = (0, None);
+    for (id, lane) in chosen {
+        if bytes >= request.bytes.min(LEASE_BYTES) {
+            // The next lease begins with those that have got nothing.
+            if before.as_ref() == Some(&lane) && !lease.left.contains(&lane) {
+                lease.left.push(lane);
+            }
+            lease.resume = before.map(Cursor);
+            break;
+        }
+        let mut rows = statement.query(params![id])?;
+        let Some(row) = rows.next()? else {
+            continue;
+        };
         match read_leased(row, seal) {
             Ok(delivery) => {
                 bytes += delivery.request.body.len();
@@ -191,8 +193,8 @@ pub(super) fn lease(
             // performed.
             Err(error) => lease.buried.push(buried(row, &error)?),
         }
+        before = Some(lane);
     }
-    drop(rows);
     for buried in &lease.buried {
         bury(connection, buried)?;
     }

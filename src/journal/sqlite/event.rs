@@ -10,6 +10,7 @@ use crate::model::verdict::DeliveryState;
 
 use super::deferral::sealed;
 use super::delivery::{json, state_and_reason};
+use super::lanes::lane;
 
 /// What is known of a delivery that came before.
 struct Known {
@@ -185,8 +186,8 @@ fn insert_delivery(
         .prepare_cached(
             "INSERT INTO deliveries (event, trigger_id, revision, state, attempts, accepted_ms,
                                      due_ms, updated_ms, extensions, findings, resume,
-                                     sealed_headers, params, manifests)
-             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                     sealed_headers, params, manifests, lane)
+             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             row,
@@ -205,6 +206,7 @@ fn insert_delivery(
             rendered
                 .map(|rendered| json(&rendered.manifests))
                 .transpose()?,
+            lane(&event.listener, &delivery.trigger),
         ])?;
     Ok(DeliveryId(connection.last_insert_rowid()))
 }

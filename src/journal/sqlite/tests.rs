@@ -17,11 +17,14 @@ use crate::model::params::Param;
 use crate::model::verdict::{DeliveryState, Reason};
 
 mod asking;
-mod upkeep;
 mod erasing;
 mod history;
+mod leasing;
 mod schedule;
+mod upkeep;
 mod waiting;
+
+use leasing::{back, request};
 
 struct Fixture {
     folder: TempDir,
@@ -56,7 +59,18 @@ impl Fixture {
     }
 
     async fn lease(&self, now_ms: i64, limit: usize) -> Vec<Leased> {
-        self.journal.lease(now_ms, limit).await.unwrap().leased
+        self.journal
+            .lease(request(now_ms, limit))
+            .await
+            .unwrap()
+            .leased
+    }
+
+    /// When the next one is due, where nothing is yet.
+    async fn next_due(&self, now_ms: i64) -> Option<i64> {
+        let lease = self.journal.lease(request(now_ms, 9)).await.unwrap();
+        assert!(lease.leased.is_empty() && lease.left.is_empty());
+        lease.next_due_ms
     }
 
     /// Ends the process's hold on the journal and opens it again.
@@ -222,13 +236,13 @@ async fn a_retry_is_leased_when_it_is_due_and_not_before() {
         .record(id, attempt(100), progress)
         .await
         .unwrap();
-    assert_eq!(fixture.journal.next_due().await.unwrap(), Some(1_100));
+    assert_eq!(fixture.next_due(1_099).await, Some(1_100));
     assert!(fixture.lease(1_099, 9).await.is_empty());
     let leased = fixture.lease(1_100, 9).await;
     assert_eq!(leased[0].progress.attempts, 1);
     assert_eq!(leased[0].progress.reason, Some(Reason::SinkUnavailable));
-    assert_eq!(fixture.journal.next_due().await.unwrap(), None);
-    fixture.journal.hand_back(vec![id]).await.unwrap();
+    assert_eq!(fixture.next_due(1_100).await, None);
+    fixture.journal.hand_back(vec![back(id)]).await.unwrap();
     assert_eq!(fixture.lease(1_100, 9).await.len(), 1);
 }
 
@@ -387,7 +401,7 @@ async fn a_record_that_cannot_be_read_does_not_hide_the_others() {
         .unwrap();
     drop(connection);
     let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
-    let lease = journal.lease(1, 9).await.unwrap();
+    let lease = journal.lease(request(1, 9)).await.unwrap();
     assert_eq!(lease.leased.len(), 1);
     assert_eq!(lease.buried[0].trigger.0, "t1");
     let counts = journal.counts().await.unwrap();

@@ -4,7 +4,8 @@
 use tracing::{info, warn};
 
 use crate::model::ids::{EventId, ListenerId};
-use crate::telemetry::metrics::Metrics;
+use crate::model::verdict::Reason;
+use crate::telemetry::metrics::{Metrics, Why};
 
 use super::Happening;
 
@@ -25,6 +26,18 @@ impl Happening for LifecycleLost<'_> {
                 "a CloudEvent about an event was not sent"
             )
         });
+    }
+}
+
+/// A delivery went back to the journal to wait for its turn.
+pub struct DeliveryHeldBack {
+    /// What it waits for.
+    pub reason: Reason,
+}
+
+impl Happening for DeliveryHeldBack {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.held_back.get_or_create(&Why::of(self.reason)).inc();
     }
 }
 

@@ -31,3 +31,13 @@ CREATE INDEX deliveries_ended ON deliveries (updated_ms, state)
 CREATE INDEX events_by_sender_id ON events (sender_id) WHERE sender_id IS NOT NULL;
 CREATE INDEX events_by_replay_of ON events (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX events_with_payload ON events (received_ms) WHERE erased_ms IS NULL;
+
+-- Whose a delivery is: namespace and name of the listener and the trigger, a line
+-- each. What waits is found by that, so that what may not begin now is passed
+-- over in one step, however much it is.
+ALTER TABLE deliveries ADD COLUMN lane TEXT NOT NULL DEFAULT '';
+UPDATE deliveries SET lane =
+    (SELECT listener_namespace || char(10) || listener_name || char(10) FROM events
+     WHERE events.id = event) || trigger_id;
+CREATE INDEX deliveries_waiting ON deliveries (lane, due_ms)
+    WHERE state IN ('pending', 'retrying');

@@ -226,7 +226,11 @@ async fn what_is_known_before_it_is_accepted_is_committed_at_once() {
     let mut new = event(1, None, 10, &["t1"]);
     new.deliveries[0].rendered = Some(Arc::new(rendered.clone()));
     let delivery = new_id(&fixture.accept(new).await[0]);
-    fixture.journal.hand_back(vec![delivery]).await.unwrap();
+    fixture
+        .journal
+        .hand_back(vec![back(delivery)])
+        .await
+        .unwrap();
     let leased = fixture.lease(20, 1).await;
     assert_eq!(leased[0].rendered, Some(rendered));
 }

@@ -184,7 +184,7 @@ async fn a_damaged_page_that_is_met_is_told_by_name_and_nothing_new_is_taken() {
     let file = std::fs::File::options().write(true).open(&path).unwrap();
     let garbage = vec![0xA5; usize::try_from(length / 2).unwrap()];
     std::os::unix::fs::FileExt::write_all_at(&file, &garbage, length / 2).unwrap();
-    let leased = journal.lease(i64::MAX, 64).await;
+    let leased = journal.lease(request(i64::MAX, 64)).await;
     assert!(
         matches!(leased, Err(JournalError::Damaged { .. })),
         "{leased:?}"
