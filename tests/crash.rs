@@ -108,21 +108,6 @@ const SCENARIOS: [Scenario; 14] = [
         beside_cluster::bad_network,
         Some(API_SERVER),
     ),
-    (
-        "crash::sigterm_finishes_what_was_accepted",
-        drain::finishes_what_it_has,
-        None,
-    ),
-    (
-        "crash::sigterm_ends_within_the_grace_period_and_loses_nothing",
-        drain::gives_back_what_it_cannot_finish,
-        None,
-    ),
-    (
-        "crash::the_gap_of_one_gateway_is_that_of_its_restart",
-        drain::the_gap_of_one_gateway,
-        None,
-    ),
 ];
 
 /// Those that need a binary with failpoints and a clock that can be shifted.

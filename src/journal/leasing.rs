@@ -73,6 +73,14 @@ pub struct Lease {
     pub resume: Option<Cursor>,
 }
 
+impl Lease {
+    /// Notes when something is due that is not due yet.
+    pub(super) fn is_due_later(&mut self, due_ms: i64) {
+        let next = self.next_due_ms.map_or(due_ms, |next| next.min(due_ms));
+        self.next_due_ms = Some(next);
+    }
+}
+
 /// A delivery that was given up because it cannot be read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buried {

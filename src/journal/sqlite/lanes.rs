@@ -66,13 +66,15 @@ pub(super) fn choose(
                 .min(lane.room.listener.saturating_sub(taken));
             let take = wanted.div_ceil(of_listener.len() - place).max(1).min(room);
             let take = take.min(request.limit - chosen.len());
-            let (due, has_more) = due(connection, lane, request.now_ms, take)?;
-            taken += due.len();
-            wanted = wanted.saturating_sub(due.len());
+            let found = due(connection, lane, request.now_ms, take)?;
+            taken += found.due.len();
+            wanted = wanted.saturating_sub(found.due.len());
             let key = (lane.listener.clone(), lane.trigger.clone());
-            chosen.extend(due.into_iter().map(|id| (id, key.clone())));
-            if has_more {
-                lease.left.push(key.clone());
+            chosen.extend(found.due.into_iter().map(|id| (id, key.clone())));
+            match found.next_ms {
+                None => {}
+                Some(next_ms) if next_ms <= request.now_ms => lease.left.push(key.clone()),
+                Some(next_ms) => lease.is_due_later(next_ms),
             }
             before = Some(key);
         }
@@ -118,8 +120,7 @@ fn look(
         let (listener, trigger) = parse(&found);
         at = found;
         if due_ms > request.now_ms {
-            let next = lease.next_due_ms.map_or(due_ms, |next| next.min(due_ms));
-            lease.next_due_ms = Some(next);
+            lease.is_due_later(due_ms);
             continue;
         }
         let room = request.portions.of(&listener, &trigger);
@@ -133,26 +134,42 @@ fn look(
     Ok(lanes)
 }
 
-/// The oldest of a trigger that are due, and whether there are more.
+/// What a trigger has.
+struct Found {
+    /// Those that are due, the oldest first.
+    due: Vec<i64>,
+    /// When the one behind them is due.
+    next_ms: Option<i64>,
+}
+
+/// The oldest of a trigger that are due, at most so many.
 fn due(
     connection: &Connection,
     of: &Lane,
     now_ms: i64,
     take: usize,
-) -> Result<(Vec<i64>, bool), JournalError> {
+) -> Result<Found, JournalError> {
     if take == 0 {
-        return Ok((Vec::new(), true));
+        let next_ms = Some(now_ms);
+        let due = Vec::new();
+        return Ok(Found { due, next_ms });
     }
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM deliveries
-         WHERE state IN ('pending', 'retrying') AND lane = ?1 AND due_ms <= ?2
-         ORDER BY due_ms, id LIMIT ?3",
+        "SELECT id, due_ms FROM deliveries
+         WHERE state IN ('pending', 'retrying') AND lane = ?1
+         ORDER BY due_ms, id LIMIT ?2",
     )?;
     let limit = i64::try_from(take).unwrap_or(i64::MAX).saturating_add(1);
     let lane = self::lane(&of.listener, &of.trigger);
-    let found = statement.query_map(params![lane, now_ms, limit], |row| row.get(0))?;
-    let mut due = found.collect::<rusqlite::Result<Vec<i64>>>()?;
-    let has_more = due.len() > take;
-    due.truncate(take);
-    Ok((due, has_more))
+    let mut rows = statement.query(params![lane, limit])?;
+    let (mut due, mut next_ms) = (Vec::new(), None);
+    while let Some(row) = rows.next()? {
+        let due_ms: i64 = row.get(1)?;
+        if due_ms > now_ms || due.len() == take {
+            next_ms = Some(due_ms);
+            break;
+        }
+        due.push(row.get(0)?);
+    }
+    Ok(Found { due, next_ms })
 }

@@ -197,3 +197,14 @@ fn a_backlog_that_may_not_begin_costs_one_step() {
     let steps = statement.reset_status(StatementStatus::VmStep);
     assert!((1..1_000).contains(&steps), "{steps} steps");
 }
+
+#[tokio::test]
+async fn what_is_due_later_behind_what_is_due_is_told() {
+    let fixture = Fixture::new();
+    pending(&fixture, 10, "one", &["t1"]).await;
+    pending(&fixture, 20, "one", &["t1"]).await;
+    let lease = fixture.journal.lease(request(15, 9)).await.unwrap();
+    assert_eq!(lease.leased.len(), 1);
+    assert_eq!(lease.next_due_ms, Some(20));
+    assert!(lease.left.is_empty());
+}
