@@ -8,6 +8,7 @@ use libtest_mimic::Failed;
 use crate::contract::PROMISES;
 use crate::{Program, Test};
 
+mod access;
 mod gateways;
 mod promises;
 mod server;
@@ -27,7 +28,7 @@ macro_rules! scenario {
     };
 }
 
-const SCENARIOS: [Scenario; 5] = [
+const SCENARIOS: [Scenario; 7] = [
     scenario!("keeps_every_promise_of_a_journal", promises::every_promise),
     scenario!(
         "loses_and_doubles_nothing_when_gateways_are_killed",
@@ -40,6 +41,14 @@ const SCENARIOS: [Scenario; 5] = [
     scenario!(
         "loses_and_doubles_nothing_as_one_of_three",
         gateways::one_of_three_lost
+    ),
+    scenario!(
+        "refuses_what_does_not_fit",
+        access::refuses_what_does_not_fit
+    ),
+    scenario!(
+        "is_used_over_tls_with_a_password",
+        access::over_tls_with_a_password
     ),
     scenario!(
         "gives_what_a_held_gateway_had_to_another",

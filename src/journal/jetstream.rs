@@ -59,7 +59,7 @@ const PREPARE_AGAIN: Duration = Duration::from_millis(500);
 const REVISION_HOLDS_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Revisions that are remembered as written down.
-const REVISIONS_REMEMBERED: usize = 4096;
+const REVISIONS_REMEMBERED: usize = 512;
 
 /// How the streams are to be.
 #[derive(Clone, Debug)]
@@ -93,24 +93,23 @@ pub struct JetStreamJournal {
     stop: CancellationToken,
 }
 
-/// Revisions that are known to be written down.
+/// Revisions that are known to be written down, and what they are the hashes of.
 #[derive(Default)]
-struct Revisions(Mutex<HashMap<Revision, Instant>>);
+struct Revisions(Mutex<HashMap<Revision, (Instant, Arc<str>)>>);
 
 impl Revisions {
-    fn has(&self, revision: &Revision) -> bool {
-        self.0.lock().is_ok_and(|known| {
-            let written = known.get(revision);
-            written.is_some_and(|written| written.elapsed() < REVISION_HOLDS_FOR)
-        })
+    fn get(&self, revision: &Revision) -> Option<Arc<str>> {
+        let known = self.0.lock().ok()?;
+        let (written, source) = known.get(revision)?;
+        (written.elapsed() < REVISION_HOLDS_FOR).then(|| Arc::clone(source))
     }
 
-    fn note(&self, revision: &Revision) {
+    fn note(&self, revision: &Revision, source: Arc<str>) {
         if let Ok(mut known) = self.0.lock() {
             if known.len() >= REVISIONS_REMEMBERED {
                 known.clear();
             }
-            known.insert(revision.clone(), Instant::now());
+            known.insert(revision.clone(), (Instant::now(), source));
         }
     }
 }

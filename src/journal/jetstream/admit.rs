@@ -6,6 +6,8 @@
 //! do not both publish it, the server takes a message only where its subject
 //! is empty; and for some minutes it knows the message's id by itself.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use data_encoding::BASE64;
 use futures_util::future::{try_join, try_join_all};
@@ -225,7 +227,7 @@ impl JetStreamJournal {
 
     /// Keeps what a revision is the hash of, once for all its deliveries.
     async fn keep_revision(&self, delivery: &NewDelivery) -> Result<(), JournalError> {
-        if self.revisions.has(&delivery.revision) {
+        if self.revisions.get(&delivery.revision).is_some() {
             return Ok(());
         }
         let subject = format!("revision.{}", short_hash(&[&delivery.revision.0]));
@@ -234,7 +236,8 @@ impl JetStreamJournal {
             .store
             .put(Kind::State, &subject, bytes, Condition::default());
         put.await?;
-        self.revisions.note(&delivery.revision);
+        self.revisions
+            .note(&delivery.revision, Arc::clone(&delivery.source));
         Ok(())
     }
 
@@ -243,6 +246,9 @@ impl JetStreamJournal {
         &self,
         revision: &crate::model::ids::Revision,
     ) -> Result<String, JournalError> {
+        if let Some(known) = self.revisions.get(revision) {
+            return Ok(known.to_string());
+        }
         let subject = format!("revision.{}", short_hash(&[&revision.0]));
         let found = self.store.get(Kind::State, &subject).await?;
         let found = found.map(|found| String::from_utf8_lossy(&found.payload).into_owned());

@@ -1,5 +1,6 @@
 //! How the server is reached.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const BETWEEN: Duration = Duration::from_millis(500);
 const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 
 /// Where the server is and what it wants to see.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Access {
     /// Servers, `nats://` or `tls://`, with commas between them; user and
     /// password may be in them.
@@ -31,6 +32,13 @@ pub struct Access {
     pub ca: Option<PathBuf>,
     /// Files of a certificate and its key to show, in PEM.
     pub client: Option<(PathBuf, PathBuf)>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The addresses may hold a password.
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
 }
 
 impl Access {
@@ -44,7 +52,7 @@ impl Access {
         addresses.collect()
     }
 
-    async fn options(&self) -> Result<ConnectOptions, JournalError> {
+    async fn options(&self, addresses: &[ServerAddr]) -> Result<ConnectOptions, JournalError> {
         let mut options = ConnectOptions::new()
             .name("tripline")
             .connection_timeout(ATTEMPT)
@@ -52,6 +60,13 @@ impl Access {
                 let doubled = 2u32.saturating_pow(u32::try_from(attempts).unwrap_or(8).min(8));
                 (Duration::from_millis(20) * doubled).min(RECONNECT_AFTER)
             });
+        // The client takes a user from nowhere but its options.
+        let named = addresses.iter().find(|address| address.has_user_pass());
+        if let Some((user, password)) = named.and_then(|one| one.username().zip(one.password())) {
+            options = options.user_and_password(plain(user), plain(password));
+        } else if let Some(token) = named.and_then(ServerAddr::username) {
+            options = options.token(plain(token));
+        }
         if let Some(file) = &self.credentials {
             let read = options.credentials_file(file).await;
             options = read.map_err(|error| remote(format!("{}: {error}", file.display())))?;
@@ -75,12 +90,13 @@ impl Access {
     /// Connects; once that has worked, the connection comes back by itself.
     pub(super) async fn connect(&self) -> Result<Client, JournalError> {
         let addresses = self.addresses()?;
+        let mut last = String::new();
         let connecting = async {
             loop {
-                let options = self.options().await?;
+                let options = self.options(&addresses).await?;
                 match options.connect(&addresses).await {
                     Ok(client) => return Ok(client),
-                    Err(error) if may_pass(&error) => tracing::debug!(%error, "not connected yet"),
+                    Err(error) if may_pass(&error) => last = error.to_string(),
                     Err(error) => return Err(remote(error.to_string())),
                 }
                 tokio::time::sleep(BETWEEN).await;
@@ -94,11 +110,17 @@ impl Access {
                 .collect();
             let seconds = FIRST_WITHIN.as_secs();
             Err(remote(format!(
-                "{} cannot be reached within {seconds} s",
+                "{} cannot be reached within {seconds} s: {last}",
                 hosts.join(", ")
             )))
         })
     }
+}
+
+/// A part of an address without its escapes.
+fn plain(part: &str) -> String {
+    let decoded = percent_encoding::percent_decode_str(part);
+    decoded.decode_utf8_lossy().into_owned()
 }
 
 fn may_pass(error: &async_nats::ConnectError) -> bool {

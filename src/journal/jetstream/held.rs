@@ -99,7 +99,6 @@ impl JetStreamJournal {
     /// Looks at what has arrived. What the server fails for comes again by
     /// itself.
     pub(super) async fn take(&self, arrival: Arrival, now_ms: i64) -> Taken {
-        let sequence = arrival.sequence;
         match self.read_arrival(&arrival, now_ms).await {
             Ok(Some(leased)) => Taken::Leased(Box::new(leased)),
             Ok(None) => Taken::Nothing,
@@ -107,9 +106,15 @@ impl JetStreamJournal {
                 Ok(buried) => Taken::Buried(buried),
                 Err(_) => Taken::Nothing,
             },
+            // Whoever has sealed it may come back, but not after so long.
+            Err(error @ JournalError::OtherSeal) if arrival.is_old(now_ms) => {
+                match self.bury(&arrival, &error).await {
+                    Ok(buried) => Taken::Buried(buried),
+                    Err(_) => Taken::Nothing,
+                }
+            }
             // Sealed by another gateway, or the server is away.
             Err(_) => {
-                tracing::trace!(sequence, "a delivery was given back unread");
                 let later = AckKind::Nak(Some(Duration::from_secs(5)));
                 let _ = arrival.acker.ack_with(later).await;
                 Taken::Nothing

@@ -39,16 +39,28 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// partition.
 const MOST_UNDER_WAY: i64 = 100_000;
 
+/// How long a delivery is kept that no gateway can open, in milliseconds.
+const HOPELESS_AFTER_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// A delivery that the server has handed over.
 pub(super) struct Arrival {
     /// Its number in the stream.
     pub sequence: u64,
     /// How often it has been handed over, this time included.
     pub delivered: i64,
+    /// When it was published, in milliseconds of Unix time.
+    pub published_ms: i64,
     pub payload: Bytes,
     pub parts: Option<Parts>,
     pub acker: Arc<Acker>,
     _room: OwnedSemaphorePermit,
+}
+
+impl Arrival {
+    /// Whether nobody need hope any more that it can be opened.
+    pub(super) fn is_old(&self, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.published_ms) > HOPELESS_AFTER_MS
+    }
 }
 
 /// What has been handed over and not been taken yet.
@@ -206,15 +218,17 @@ async fn pull_some(arrivals: &Arrivals, consumer: &PullConsumer, partition: usiz
 }
 
 fn arrival(message: Message, room: OwnedSemaphorePermit) -> Option<Arrival> {
-    let (sequence, delivered) = {
+    let (sequence, delivered, published_ms) = {
         let info = message.info().ok()?;
-        (info.stream_sequence, info.delivered)
+        let published_ms = info.published.unix_timestamp().saturating_mul(1000);
+        (info.stream_sequence, info.delivered, published_ms)
     };
     let headers = message.headers.clone().unwrap_or_default();
     let (message, acker) = message.split();
     Some(Arrival {
         sequence,
         delivered,
+        published_ms,
         parts: Parts::of(Kind::Deliveries, &headers),
         payload: message.payload,
         acker: Arc::new(acker),
