@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ use super::{
 
 mod admit;
 mod connect;
+mod ending;
 mod held;
 mod history;
 mod pull;
@@ -38,6 +40,7 @@ mod streams;
 mod waiting;
 
 pub use connect::Access;
+use ending::Ended;
 use held::{HeldDeliveries, Taken};
 use pull::{ACK_WAIT, Arrivals};
 use store::{Store, remote};
@@ -86,6 +89,9 @@ pub struct JetStreamJournal {
     replicas: usize,
     seal: Seal,
     held: HeldDeliveries,
+    ended: Ended,
+    /// Up to where the history has no payload any more that is too old.
+    forgotten: AtomicU64,
     arrivals: Arc<Arrivals>,
     admitting: Semaphore,
     revisions: Revisions,
@@ -142,6 +148,8 @@ impl JetStreamJournal {
             replicas: settings.replicas,
             seal: opened,
             held: HeldDeliveries::default(),
+            ended: Ended::default(),
+            forgotten: AtomicU64::new(0),
             arrivals: Arc::new(Arrivals::new()),
             admitting: Semaphore::new(ADMITTED_AT_ONCE),
             revisions: Revisions::default(),
@@ -150,11 +158,14 @@ impl JetStreamJournal {
         });
         for (partition, consumer) in consumers.into_iter().enumerate() {
             let arrivals = Arc::clone(&journal.arrivals);
-            let pulling = pull::pull(arrivals, consumer, partition, journal.stop.clone());
+            let (store, stop) = (journal.store.clone(), journal.stop.clone());
+            let pulling = pull::pull((arrivals, store), consumer, partition, stop);
             journal.tasks.spawn(pulling);
         }
         let alive = Arc::clone(&journal);
         journal.tasks.spawn(async move { alive.stay_alive().await });
+        let tidy = Arc::clone(&journal);
+        journal.tasks.spawn(async move { tidy.stay_tidy().await });
         Ok(journal)
     }
 
@@ -163,7 +174,25 @@ impl JetStreamJournal {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                _ = often.tick() => self.give_signs_of_life().await,
+                _ = often.tick() => {}
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.give_signs_of_life() => {}
+            }
+        }
+    }
+
+    async fn stay_tidy(&self) {
+        let mut often = tokio::time::interval(ACK_WAIT / 4);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                _ = often.tick() => {}
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.remove_ended() => {}
             }
         }
     }

@@ -160,6 +160,10 @@ pub(super) async fn lets_people_retry_and_discard(place: &dyn Place) {
     let (summary, _) = history.delivery(leased[1].id).await.unwrap().unwrap();
     assert_eq!(summary.progress.state, DeliveryState::Cancelled);
     assert_eq!(summary.progress.reason, Some(Reason::Discarded));
+    // Whoever sends it again is told what became of both.
+    let again = accept(journal, event("a", now_ms(), &["t1", "t2"])).await;
+    let states: Vec<DeliveryState> = again.iter().map(|one| super::earlier(one).0).collect();
+    assert_eq!(states, [DeliveryState::Done, DeliveryState::Cancelled]);
     let done = history.discard(leased[0].id, now_ms()).await.unwrap();
     assert_eq!(done, Change::NotNow(DeliveryState::Done));
     end(opened.journal).await;

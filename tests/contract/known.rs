@@ -36,6 +36,19 @@ pub(super) async fn is_known_when_it_comes_again(place: &dyn Place) {
     end(journal).await;
 }
 
+/// What an event was to cause stays known when only a part of it comes again.
+pub(super) async fn keeps_all_that_it_was_to_cause(place: &dyn Place) {
+    let journal = place.open().await;
+    let sent = event("a", now_ms(), &["t1", "t2"]);
+    accept(&*journal, sent.clone()).await;
+    // Its trigger t2 does not want it any more.
+    earlier(&accept(&*journal, event("a", now_ms(), &["t1"])).await[0]);
+    let views = journal.deliveries_of(sent.id).await.unwrap();
+    let triggers: Vec<&str> = views.iter().map(|view| view.trigger.0.as_str()).collect();
+    assert_eq!(triggers, ["t1", "t2"]);
+    end(journal).await;
+}
+
 /// After its time, it is performed again as an event of its own.
 pub(super) async fn is_known_for_its_time(place: &dyn Place) {
     let journal = place.open().await;

@@ -53,7 +53,7 @@ impl Opened {
 pub(crate) type Promise = fn(&dyn Place) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 
 /// All of them, by name.
-pub(crate) const PROMISES: [(&str, Promise); 19] = [
+pub(crate) const PROMISES: [(&str, Promise); 20] = [
     ("is_performed_once", |p| {
         Box::pin(deliveries::is_performed_once(p))
     }),
@@ -80,6 +80,9 @@ pub(crate) const PROMISES: [(&str, Promise); 19] = [
     }),
     ("is_known_when_it_comes_again", |p| {
         Box::pin(known::is_known_when_it_comes_again(p))
+    }),
+    ("keeps_all_that_it_was_to_cause", |p| {
+        Box::pin(known::keeps_all_that_it_was_to_cause(p))
     }),
     ("is_known_for_its_time", |p| {
         Box::pin(known::is_known_for_its_time(p))

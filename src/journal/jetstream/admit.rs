@@ -46,12 +46,24 @@ impl JetStreamJournal {
     /// Records an event with its deliveries.
     pub(super) async fn insert(&self, event: &NewEvent) -> Result<Vec<Receipt>, JournalError> {
         let plans = event.deliveries.iter().map(|d| self.plan(event, d));
-        let plans = try_join_all(plans).await?;
-        let heads = self.keep_history(event, &plans);
+        let (plans, earlier) = try_join(try_join_all(plans), self.earlier(event)).await?;
+        let heads = self.keep_history(event, &plans, earlier);
         let receipts = plans.iter().zip(&event.deliveries);
         let receipts = receipts.map(|(plan, delivery)| self.carry_out(event, delivery, plan));
         let (receipts, _) = try_join(try_join_all(receipts), heads).await?;
         Ok(receipts)
+    }
+
+    /// What is kept of the event already: some of it may have been accepted
+    /// another time.
+    async fn earlier(&self, event: &NewEvent) -> Result<Option<EventRecord>, JournalError> {
+        if event.key.is_none() {
+            return Ok(None);
+        }
+        match self.event_record(event.id).await {
+            Err(JournalError::Record { .. }) => Ok(None),
+            found => Ok(found?.map(|(record, _)| record)),
+        }
     }
 
     async fn plan(&self, event: &NewEvent, delivery: &NewDelivery) -> Result<Plan, JournalError> {
@@ -72,7 +84,12 @@ impl JetStreamJournal {
     }
 
     /// Keeps the request for whoever asks later, and what it is to cause.
-    async fn keep_history(&self, event: &NewEvent, plans: &[Plan]) -> Result<(), JournalError> {
+    async fn keep_history(
+        &self,
+        event: &NewEvent,
+        plans: &[Plan],
+        earlier: Option<EventRecord>,
+    ) -> Result<(), JournalError> {
         let mut records: Vec<EventRecord> = Vec::new();
         for (plan, delivery) in plans.iter().zip(&event.deliveries) {
             let Plan::New(id, replay_of) = plan else {
@@ -94,12 +111,12 @@ impl JetStreamJournal {
         }
         for mut record in records {
             let id = record.event.id;
-            // Some of it may have been accepted another time.
-            if plans
-                .iter()
-                .any(|plan| matches!(plan, Plan::Known(first) if *first == id))
-            {
-                record.deliveries = self.joined_with_earlier(record.deliveries, id).await?;
+            if let Some(earlier) = earlier.as_ref().filter(|one| one.event.id == id) {
+                let mut all = earlier.deliveries.clone();
+                let known =
+                    |one: &Caused| earlier.deliveries.iter().any(|e| e.trigger == one.trigger);
+                all.extend(record.deliveries.into_iter().filter(|one| !known(one)));
+                record.deliveries = all;
             }
             let bytes = record::write_with(&record, &event.request.body)?;
             let (store, subject) = (&self.store, subject_of(id));
@@ -114,19 +131,6 @@ impl JetStreamJournal {
             }
         }
         Ok(())
-    }
-
-    async fn joined_with_earlier(
-        &self,
-        mut deliveries: Vec<Caused>,
-        id: EventId,
-    ) -> Result<Vec<Caused>, JournalError> {
-        if let Some(earlier) = self.event_record(id).await? {
-            let earlier = earlier.0.deliveries.into_iter();
-            let others: Vec<Caused> = earlier.filter(|one| !deliveries.contains(one)).collect();
-            deliveries.splice(0..0, others);
-        }
-        Ok(deliveries)
     }
 
     /// What was received, with its body.
@@ -158,7 +162,7 @@ impl JetStreamJournal {
                     deliveries: vec![delivery.clone()],
                     ..event.clone()
                 };
-                self.keep_history(&only, &[Plan::New(again.0, again.1)])
+                self.keep_history(&only, &[Plan::New(again.0, again.1)], None)
                     .await?;
                 match self.publish(event, delivery, again).await? {
                     Written::New(_) => Ok(new(again.0, &delivery.trigger)),

@@ -13,39 +13,40 @@ use std::time::Duration;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::message::Acker;
 use bytes::Bytes;
-use futures_util::future::{join_all, try_join};
+use futures_util::future::join_all;
 
 use crate::journal::progress::Progress;
 use crate::journal::{Attempt, Buried, HandBack, JournalError, Leased, Recorded, Rendered};
 use crate::model::finding::Finding;
 use crate::model::ids::{DeliveryId, EventId, TriggerId};
-use crate::model::verdict::DeliveryState;
 
 use super::JetStreamJournal;
+use super::ending::record_of;
 use super::pull::Arrival;
-use super::record::{self, DeliveryHead, DeliveryRecord, KnownDelivery, Making, StateRecord};
+use super::record::{self, DeliveryHead, DeliveryRecord, Making, StateRecord};
 use super::store::{Condition, Parts, Written, remote};
-use super::streams::{Kind, number, short_hash, token};
+use super::streams::{Kind, number, token};
 
 /// How long a delivery is left with the server of which nobody knows when it may
 /// begin.
 const NOBODY_KNOWS: Duration = Duration::from_secs(1);
+const LONGEST_HINT: Duration = Duration::from_secs(30);
 
 /// A delivery that this gateway performs.
 #[derive(Clone)]
 pub(super) struct Held {
-    acker: Arc<Acker>,
+    pub(super) acker: Arc<Acker>,
     /// What stands for it in subjects.
-    name: String,
-    head: Arc<DeliveryHead>,
-    body: Bytes,
-    parts: Option<Parts>,
-    state: Arc<StateRecord>,
+    pub(super) name: String,
+    pub(super) head: Arc<DeliveryHead>,
+    pub(super) body: Bytes,
+    pub(super) parts: Option<Parts>,
+    pub(super) state: Arc<StateRecord>,
     /// The number of the record of its state; 0 where there is none.
-    state_sequence: u64,
-    state_parts: Option<Parts>,
+    pub(super) state_sequence: u64,
+    pub(super) state_parts: Option<Parts>,
     /// How often the server has handed it over.
-    delivered: i64,
+    pub(super) delivered: i64,
 }
 
 /// All of them.
@@ -134,10 +135,12 @@ impl JetStreamJournal {
         let name = token(head.event.id, &head.trigger);
         let subject = format!("delivery.{name}");
         let state = self.store.get(Kind::State, &subject).await?;
-        if arrival.delivered > 1 && self.has_ended(&subject).await? {
+        if arrival.delivered > 1 && self.has_ended(&subject).await {
             // Its end was written down, and the word of it did not get through.
             self.acknowledge(&arrival.acker).await?;
-            self.tidy_up(&name, arrival.parts.as_ref(), None).await;
+            if let Some(parts) = &arrival.parts {
+                self.store.forget_parts(parts).await;
+            }
             return Ok(None);
         }
         let (state, state_sequence, state_parts) = match state {
@@ -151,11 +154,37 @@ impl JetStreamJournal {
                 (state, found.sequence, found.parts)
             }
         };
-        let progress = state.progress_at(arrival.delivered);
+        let held = Held {
+            acker: Arc::clone(&arrival.acker),
+            name,
+            head: Arc::new(head),
+            body,
+            parts: arrival.parts.clone(),
+            state: Arc::new(state),
+            state_sequence,
+            state_parts,
+            delivered: arrival.delivered,
+        };
+        if held.state.progress().state.is_final() {
+            // Whoever has ended it did not come to what follows.
+            self.finish(&held).await?;
+            return Ok(None);
+        }
+        self.lease_held(held, sequence, now_ms).await
+    }
+
+    async fn lease_held(
+        &self,
+        held: Held,
+        sequence: u64,
+        now_ms: i64,
+    ) -> Result<Option<Leased>, JournalError> {
+        let (head, state) = (&held.head, &held.state);
+        let progress = state.progress_at(held.delivered);
         if state.is_early(now_ms) {
             // It came back before its time: whoever had it may have ended.
             let wait = u64::try_from(progress.due_ms - now_ms).unwrap_or_default();
-            self.give_back(&arrival.acker, Some(Duration::from_millis(wait)))
+            self.give_back(&held.acker, Some(Duration::from_millis(wait)))
                 .await?;
             return Ok(None);
         }
@@ -170,7 +199,7 @@ impl JetStreamJournal {
                 method: head.event.method.clone(),
                 url: head.event.url.clone(),
                 headers: head.event.headers.clone(),
-                body: body.clone(),
+                body: held.body.clone(),
             },
             trigger: head.trigger.clone(),
             revision: head.revision.clone(),
@@ -181,27 +210,18 @@ impl JetStreamJournal {
             rendered: state.rendered(),
             acted: state.acted,
         };
-        let held = Held {
-            acker: Arc::clone(&arrival.acker),
-            name,
-            head: Arc::new(head),
-            body,
-            parts: arrival.parts.clone(),
-            state: Arc::new(state),
-            state_sequence,
-            state_parts,
-            delivered: arrival.delivered,
-        };
         self.held.put(leased.id, held);
         Ok(Some(leased))
     }
 
-    async fn has_ended(&self, subject: &str) -> Result<bool, JournalError> {
-        let Some(found) = self.store.get(Kind::History, subject).await? else {
-            return Ok(false);
+    /// Whether the history says so. What it cannot say is no reason to give a
+    /// delivery up.
+    async fn has_ended(&self, subject: &str) -> bool {
+        let Ok(Some(found)) = self.store.get(Kind::History, subject).await else {
+            return false;
         };
-        let ended: DeliveryRecord = record::read(found.sequence, &found.payload)?;
-        Ok(ended.state.progress().state.is_final())
+        let ended = record::read::<DeliveryRecord>(found.sequence, &found.payload);
+        ended.is_ok_and(|ended| ended.state.progress().state.is_final())
     }
 
     /// Puts what cannot be read among the dead letters as it is.
@@ -253,14 +273,19 @@ impl JetStreamJournal {
         let Some(mut held) = self.held.get(id) else {
             return Ok(());
         };
-        let state = held.state.after(attempt, progress, held.delivered);
-        if progress.state.is_final() {
-            self.end(&held, state).await?;
-            self.held.remove(id);
-            return Ok(());
+        // It may have been written before, and what comes after it not.
+        if !held.state.has(attempt, progress) {
+            let state = held.state.after(attempt, progress, held.delivered);
+            if !self.write_state(&mut held, state).await? {
+                self.held.remove(id);
+                return Ok(());
+            }
+            self.held.put(id, held.clone());
         }
-        if self.write_state(&mut held, state.clone()).await? {
-            let record = record_of(&held, state);
+        if progress.state.is_final() {
+            self.finish(&held).await?;
+        } else {
+            let record = record_of(&held);
             self.write_history(&held.name, &record).await?;
             let wait = progress.due_ms.saturating_sub(attempt.ended_ms);
             let wait = Duration::from_millis(u64::try_from(wait).unwrap_or_default());
@@ -293,79 +318,6 @@ impl JetStreamJournal {
         }
     }
 
-    /// Ends a delivery: first what is to be known of it, then the word to the
-    /// server, then what only it needed.
-    async fn end(&self, held: &Held, state: StateRecord) -> Result<(), JournalError> {
-        let progress = state.progress();
-        let record = record_of(held, state);
-        if progress.state == DeliveryState::Dead {
-            let letter = (&record, &*held.head);
-            let bytes = record::write_with(&letter, &held.body)?;
-            let subject = format!("delivery.{}", held.name);
-            let put = self
-                .store
-                .put(Kind::Dead, &subject, bytes, Condition::default());
-            put.await?;
-        }
-        try_join(self.write_history(&held.name, &record), self.remember(held)).await?;
-        self.acknowledge(&held.acker).await?;
-        let has_state = held.state_sequence > 0;
-        let state_parts = held.state_parts.as_ref();
-        let name = has_state.then_some(&held.name);
-        if let Some(name) = name {
-            self.tidy_up(name, held.parts.as_ref(), state_parts).await;
-        } else if let Some(parts) = &held.parts {
-            self.store.forget_parts(parts).await;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn write_history(
-        &self,
-        name: &str,
-        record: &DeliveryRecord,
-    ) -> Result<(), JournalError> {
-        let bytes = record::write(record)?;
-        let subject = format!("delivery.{name}");
-        let put = self
-            .store
-            .put(Kind::History, &subject, bytes, Condition::default());
-        put.await.map(drop)
-    }
-
-    /// Keeps the key, so that the delivery is known when it comes again.
-    async fn remember(&self, held: &Held) -> Result<(), JournalError> {
-        let head = &held.head;
-        let Some(key) = &head.key else {
-            return Ok(());
-        };
-        let known = KnownDelivery {
-            event: head.event.id,
-            expires_ms: head.accepted_ms.saturating_add(key.window_ms),
-        };
-        let subject = short_hash(&[key.key.as_str(), &head.trigger.0]);
-        let bytes = record::write(&known)?;
-        let put = self
-            .store
-            .put(Kind::Dedupe, &subject, bytes, Condition::default());
-        put.await.map(drop)
-    }
-
-    /// Removes what nobody needs any more. Where that cannot be done it goes
-    /// with its age.
-    async fn tidy_up(&self, name: &str, parts: Option<&Parts>, state_parts: Option<&Parts>) {
-        let subject = format!("delivery.{name}");
-        let _ = self.store.remove(Kind::State, &subject, state_parts).await;
-        if let Some(parts) = parts {
-            self.store.forget_parts(parts).await;
-        }
-    }
-
-    async fn acknowledge(&self, acker: &Acker) -> Result<(), JournalError> {
-        let done = acker.double_ack().await;
-        done.map_err(|error| remote(format!("an acknowledgement: {error}")))
-    }
-
     async fn give_back(&self, acker: &Acker, wait: Option<Duration>) -> Result<(), JournalError> {
         // Zero would be taken for the default of the consumer.
         let wait = wait.map(|wait| wait.max(Duration::from_millis(1)));
@@ -395,7 +347,11 @@ impl JetStreamJournal {
             let Some(held) = self.held.get(back.id) else {
                 continue;
             };
-            let wait = back.wait.unwrap_or(NOBODY_KNOWS);
+            // The server hands out again what has come back before what is
+            // new: what waits for long must not keep that from coming.
+            let times = u32::try_from(held.delivered).unwrap_or(u32::MAX);
+            let wait = (NOBODY_KNOWS * times.clamp(1, 30)).min(LONGEST_HINT);
+            let wait = back.wait.unwrap_or(wait);
             self.give_back(&held.acker, Some(wait)).await?;
             self.held.remove(back.id);
         }
@@ -409,24 +365,5 @@ impl JetStreamJournal {
         let signs = ackers.iter().map(|acker| acker.ack_with(AckKind::Progress));
         // What does not reach it now may the next time.
         join_all(signs).await;
-    }
-}
-
-fn record_of(held: &Held, state: StateRecord) -> DeliveryRecord {
-    let head = &held.head;
-    DeliveryRecord {
-        event: head.event.id,
-        listener: head.event.listener.clone(),
-        trigger: head.trigger.clone(),
-        revision: head.revision.clone(),
-        extensions: head.extensions.clone(),
-        findings: [head.findings.clone(), state.findings.clone()].concat(),
-        resume: head.resume,
-        updated_ms: state
-            .attempts
-            .last()
-            .map_or(head.accepted_ms, |made| made.ended_ms),
-        replayed_by: None,
-        state,
     }
 }

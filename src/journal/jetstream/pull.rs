@@ -167,8 +167,8 @@ pub(super) async fn make_consumers(store: &Store) -> Result<Vec<PullConsumer>, J
 
 /// Pulls from a partition until `stop`.
 pub(super) async fn pull(
-    arrivals: Arc<Arrivals>,
-    consumer: PullConsumer,
+    (arrivals, store): (Arc<Arrivals>, Store),
+    mut consumer: PullConsumer,
     partition: usize,
     stop: CancellationToken,
 ) {
@@ -181,6 +181,10 @@ pub(super) async fn pull(
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(AFTER_FAILURE) => {}
+            }
+            // Somebody may have removed it.
+            if let Ok(again) = self::consumer(&store, partition as u64).await {
+                consumer = again;
             }
         }
     }

@@ -247,6 +247,15 @@ impl StateRecord {
         progress
     }
 
+    /// Whether an attempt is recorded, and where the delivery stands after it.
+    pub(super) fn has(&self, attempt: &Attempt, progress: Progress) -> bool {
+        let last = self.attempts.last();
+        let is_last = last.is_some_and(|made| {
+            made.started_ms == attempt.started_ms && made.ended_ms == attempt.ended_ms
+        });
+        is_last && self.progress() == progress
+    }
+
     /// Whether it is to be left alone at `now_ms`. Its last attempt says where
     /// the clock was set back since.
     pub(super) fn is_early(&self, now_ms: i64) -> bool {

@@ -140,7 +140,8 @@ impl Store {
         }
         let subject = self.names.subject(kind, rest);
         let written = self.publish(subject, message).await;
-        if !matches!(written, Ok(Written::New(_)))
+        // After an error nobody knows whether it was written.
+        if matches!(written, Ok(Written::Before))
             && let Some(parts) = &parts
         {
             self.forget_parts(parts).await;

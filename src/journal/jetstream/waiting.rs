@@ -17,7 +17,7 @@ use crate::model::ids::{EventId, ListenerId, TriggerId};
 
 use super::JetStreamJournal;
 use super::record::{self, WaitingHead, WaitingState};
-use super::store::{Condition, Stored, remote};
+use super::store::{Condition, Parts, Stored, remote};
 use super::streams::{Kind, short_hash};
 
 impl JetStreamJournal {
@@ -241,7 +241,16 @@ impl JetStreamJournal {
             Err(error) if is_absent(&error.kind()) => return Ok(None),
             Err(error) => return Err(remote(format!("event {id} that waits: {error}"))),
         };
-        self.store.whole(Kind::Waiting, found).await.map(Some)
+        let parts = Parts::of(Kind::Waiting, &found.headers);
+        match self.store.whole(Kind::Waiting, found).await {
+            // Its wait can be ended all the same.
+            Err(JournalError::Record { .. }) => Ok(Some(Stored {
+                sequence,
+                payload: Bytes::new(),
+                parts,
+            })),
+            whole => whole.map(Some),
+        }
     }
 
     /// Keeps a waiting event among the dead letters.

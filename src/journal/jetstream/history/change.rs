@@ -2,14 +2,17 @@
 //! their hand.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use crate::journal::JournalError;
 use crate::journal::history::{Change, Erasure};
 use crate::journal::jetstream::JetStreamJournal;
-use crate::journal::jetstream::record::{self, DeliveryRecord, EventRecord, WaitingHead};
-use crate::journal::jetstream::store::{Condition, remote};
+use crate::journal::jetstream::record::{
+    self, DeliveryHead, DeliveryRecord, EventRecord, StateRecord, WaitingHead,
+};
+use crate::journal::jetstream::store::{Condition, Written, remote};
 use crate::journal::jetstream::streams::{Kind, number, token};
 use crate::journal::progress::{Happening, RetryPolicy};
 use crate::model::headers::Headers;
@@ -20,6 +23,9 @@ use super::Backwards;
 
 /// Events that are looked at for an erasure and for old payloads at once.
 const AT_ONCE: usize = 100;
+
+/// Events that are looked at for old payloads at once.
+const LOOKED_AT: usize = 1_000;
 
 impl JetStreamJournal {
     /// Notes on a delivery that another event stands for it now.
@@ -90,19 +96,30 @@ impl JetStreamJournal {
         let subject = format!("delivery.{name}");
         self.put(Kind::State, &subject, record::write(&record.state)?)
             .await?;
+        for rest in self.rests(Kind::Deliveries, &format!("*.{name}")).await? {
+            self.take_out(&rest).await?;
+        }
         self.write_history(&name, &record).await?;
-        self.take_out(&format!("*.{name}")).await?;
-        self.store.remove(Kind::Dead, &subject, None).await
+        self.erase_message(Kind::Dead, &subject).await.map(drop)
     }
 
-    /// Takes a delivery out of the queue.
+    /// Takes a delivery out of the queue, with its payload; its key is kept.
     async fn take_out(&self, rest: &str) -> Result<(), JournalError> {
-        let subject = self.names.subject(Kind::Deliveries, rest);
+        let Some(queued) = self.queued(rest).await? else {
+            return Ok(());
+        };
+        let sequence = queued.sequence;
+        let read = record::read_with::<DeliveryHead>(sequence, queued.payload);
+        if let Ok((head, _)) = read {
+            self.remember(&head).await?;
+        }
         let stream = self.store.stream(Kind::Deliveries).await?;
-        let purged = stream.purge().filter(&subject).await;
-        purged
-            .map(drop)
-            .map_err(|error| remote(format!("{subject}: {error}")))
+        let deleted = stream.delete_message(sequence).await;
+        deleted.map_err(|error| remote(format!("{rest}: {error}")))?;
+        match &queued.parts {
+            Some(parts) => self.store.erase_parts(parts).await,
+            None => Ok(()),
+        }
     }
 
     /// Lets a delivery that waits for its next attempt be due: the server has
@@ -123,18 +140,29 @@ impl JetStreamJournal {
         let Some(queued) = self.queued(rest).await? else {
             return Ok(Change::NotNow(DeliveryState::Running));
         };
-        let mut state = record.state;
+        let subject = format!("delivery.{name}");
+        let Some(found) = self.store.get(Kind::State, &subject).await? else {
+            return Ok(Change::NotNow(DeliveryState::Running));
+        };
+        let mut state: StateRecord = record::read(found.sequence, &found.payload)?;
+        let progress = state.progress();
+        if self.is_held(id) || progress.state != DeliveryState::Retrying {
+            return Ok(Change::NotNow(DeliveryState::Running));
+        }
         state.standing = crate::journal::progress::Progress {
             due_ms: now_ms,
             ..progress
         }
         .into();
-        self.put(
-            Kind::State,
-            &format!("delivery.{name}"),
-            record::write(&state)?,
-        )
-        .await?;
+        let unchanged = Condition {
+            last: Some(found.sequence),
+            message_id: None,
+        };
+        let bytes = record::write(&state)?;
+        let put = self.store.put(Kind::State, &subject, bytes, unchanged);
+        if put.await? == Written::Before {
+            return Ok(Change::NotNow(DeliveryState::Running));
+        }
         // Another one of the same subject, and then not the one before: whoever
         // gets both finds the first one's end.
         self.put(Kind::Deliveries, rest, queued.payload.to_vec())
@@ -252,7 +280,7 @@ impl JetStreamJournal {
         }
         self.erase_letters(id).await?;
         for name in &given_up {
-            self.store.remove(Kind::Dead, name, None).await?;
+            self.erase_message(Kind::Dead, name).await?;
         }
         for sequence in &waiting {
             self.end_wait_of(*sequence).await?;
@@ -279,7 +307,11 @@ impl JetStreamJournal {
             let record = self.delivery_record(&event, caused).await?.skeleton();
             let name = token(id, &caused.trigger);
             let subject = format!("delivery.{name}");
-            self.erase_message(Kind::State, &subject).await?;
+            if self.erase_message(Kind::State, &subject).await? {
+                // Whoever has it yet must find that it has changed.
+                self.put(Kind::State, &subject, record::write(&record.state)?)
+                    .await?;
+            }
             self.erase_message(Kind::History, &subject).await?;
             self.write_history(&name, &record).await?;
         }
@@ -295,10 +327,10 @@ impl JetStreamJournal {
             .await
     }
 
-    /// Overwrites a record where it lies, and removes it.
-    async fn erase_message(&self, kind: Kind, rest: &str) -> Result<(), JournalError> {
+    /// Overwrites a record where it lies, and removes it. Whether there was one.
+    async fn erase_message(&self, kind: Kind, rest: &str) -> Result<bool, JournalError> {
         let Some(found) = self.store.get(kind, rest).await? else {
-            return Ok(());
+            return Ok(false);
         };
         let stream = self.store.stream(kind).await?;
         let deleted = stream.delete_message(found.sequence).await;
@@ -306,28 +338,53 @@ impl JetStreamJournal {
         if let Some(parts) = &found.parts {
             self.store.erase_parts(parts).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
+    /// Whether all deliveries of an event have come to their end.
+    async fn is_over(&self, event: &EventRecord) -> Result<bool, JournalError> {
+        for caused in &event.deliveries {
+            let record = self.delivery_record(event, caused).await?;
+            if !record.state.progress().state.is_final() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The oldest come first.
     pub(super) async fn forget_old_payloads(
         &self,
         before_ms: i64,
         now_ms: i64,
     ) -> Result<usize, JournalError> {
-        let mut found = Backwards::new(self, Kind::History, "event.*", None).await?;
-        let mut old = Vec::new();
-        while let Some(stored) = found.next().await? {
-            let (event, _) = record::read_with::<EventRecord>(stored.sequence, stored.payload)?;
-            if event.erased_ms.is_some() || event.event.received_ms >= before_ms {
-                continue;
+        let stream = self.store.stream(Kind::History).await?;
+        let filter = self.names.subject(Kind::History, "event.*");
+        let mut at = self.forgotten.load(Ordering::Relaxed).max(1);
+        let (mut old, mut all_over) = (Vec::new(), true);
+        for _ in 0..LOOKED_AT {
+            let next = stream.raw_message_builder().sequence(at);
+            let message = match next.next_by_subject(&filter).send().await {
+                Ok(message) => message,
+                Err(error) if super::is_absent(&error.kind()) => break,
+                Err(error) => return Err(remote(format!("{filter}: {error}"))),
+            };
+            let sequence = message.sequence;
+            let stored = self.store.whole(Kind::History, message).await?;
+            let (event, _) = record::read_with::<EventRecord>(sequence, stored.payload)?;
+            if event.erased_ms.is_none() && event.event.received_ms >= before_ms {
+                break;
             }
-            let mut is_over = true;
-            for caused in &event.deliveries {
-                let record = self.delivery_record(&event, caused).await?;
-                is_over &= record.state.progress().state.is_final();
+            at = sequence + 1;
+            if event.erased_ms.is_none() {
+                match self.is_over(&event).await? {
+                    true => old.push(event),
+                    // It is looked at again the next time.
+                    false => all_over = false,
+                }
             }
-            if is_over {
-                old.push(event);
+            if all_over {
+                self.forgotten.store(at, Ordering::Relaxed);
             }
             if old.len() >= AT_ONCE {
                 break;
