@@ -133,7 +133,8 @@ pub struct NewEvent {
     /// The id for deliveries that are performed again: those stand for an
     /// event of their own.
     pub rerun_id: EventId,
-    /// The event that it replays.
+    /// The event that it replays. Nobody holds the deliveries of such a one:
+    /// they are leased like any other.
     pub replay_of: Option<EventId>,
     /// The listener that it came to.
     pub listener: ListenerId,

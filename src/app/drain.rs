@@ -40,6 +40,8 @@ impl App {
         let worker = &self.worker;
         let give_back = async {
             tokio::time::sleep(grace.saturating_sub(GIVING_BACK.min(grace / 4))).await;
+            // What goes back is not to be leased again here.
+            self.stop.worker.cancel();
             worker.hurry();
             std::future::pending().await
         };

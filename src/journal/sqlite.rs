@@ -230,9 +230,11 @@ impl Journal for SqliteJournal {
     fn lease(&self, request: Request) -> Done<'_, Lease> {
         let seal = Arc::clone(&self.seal);
         self.write(move |connection| {
-            let lease = delivery::lease(connection, &seal, &request)?;
+            let mut lease = delivery::lease(connection, &seal, &request)?;
             if lease.leased.is_empty() && schedule::set_right(connection, request.now_ms)? > 0 {
-                return delivery::lease(connection, &seal, &request);
+                let buried = std::mem::take(&mut lease.buried);
+                lease = delivery::lease(connection, &seal, &request)?;
+                lease.buried.extend(buried);
             }
             Ok(lease)
         })

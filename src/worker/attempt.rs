@@ -198,9 +198,10 @@ impl Worker {
         let ended_ms = unix_ms();
         let chance = chance(subject.id, subject.progress.attempts);
         let policy = self.parts.policy.with(&subject.retry);
-        let progress = subject
-            .progress
-            .after(ending.step, ended_ms, &policy, chance);
+        let mut before = subject.progress;
+        // Nobody tried it while it waited for its turn.
+        before.due_ms = before.due_ms.max(started_ms.min(ended_ms));
+        let progress = before.after(ending.step, ended_ms, &policy, chance);
         if progress.reason == Some(Reason::RetriesExhausted) {
             ending.is_last_of(progress.attempts);
         }

@@ -13,7 +13,7 @@ use crate::model::verdict::{Reason, Verdict};
 use crate::pipeline::{Acceptance, Accepted, Circumstances, Judgement, consult, judge};
 use crate::telemetry::happening::{DeferralLost, DeferralSettled, Happening};
 
-use super::Worker;
+use super::{AFTER_FAILURE, Worker};
 
 /// What is asked of a waiting event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Worker {
             let next = match self.journal().next_deferred(after).await {
                 Ok(Some(next)) => next,
                 Ok(None) => return,
-                Err(error) => return self.report("events that wait", &error),
+                Err(error) => return self.look_later(look, "events that wait", &error),
             };
             after = next.id;
             self.asking.has_seen(next.id);
@@ -74,8 +74,20 @@ impl Worker {
                 }
             };
             if let Err(error) = looked {
-                return self.report("an event that waits", &error);
+                return self.look_later(look, "an event that waits", &error);
             }
+        }
+    }
+
+    /// What has changed is told once: who could not look then does so later.
+    fn look_later(self: &Arc<Self>, look: Look, what: &'static str, error: &JournalError) {
+        self.report(what, error);
+        if look == Look::Judge {
+            let worker = Arc::clone(self);
+            self.tasks.spawn(async move {
+                tokio::time::sleep(AFTER_FAILURE).await;
+                worker.look.notify_one();
+            });
         }
     }
 

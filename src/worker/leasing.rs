@@ -115,10 +115,12 @@ impl Worker {
         };
         if bytes == 0 || places == 0 {
             round.arrivals_from = Instant::now() + PAUSE;
-            // Whoever gives memory back is asked to tell.
-            let left = std::mem::take(&mut round.left);
-            self.end_round(round, left);
-            return None;
+            // Whoever gives memory back is asked to tell. What was looked at
+            // is looked at again then.
+            turns.flow().starve();
+            (round.after, round.next_due_ms) = (None, None);
+            round.left.clear();
+            return Some(Instant::now() + LOOK_AGAIN);
         }
         if round.after.is_none() {
             round.since = turns.flow().survey_begins();
@@ -165,7 +167,9 @@ impl Worker {
         let token = turns.flow().next_token(now);
         let token = token.map(|at| Instant::now() + at.saturating_sub(now));
         let again = again.then(Instant::now);
-        [due, token, again].into_iter().flatten().min()
+        // Whatever has changed without anybody having told.
+        let at_last = Some(Instant::now() + LOOK_AGAIN);
+        [due, token, again, at_last].into_iter().flatten().min()
     }
 
     /// Notes what a round has left. Whether some of that may begin by now.

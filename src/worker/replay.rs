@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::catalog::Listener;
 use crate::clock::unix_ms;
 use crate::journal::history::{Paging, RequestRecord};
-use crate::journal::{HandBack, JournalError, NewEvent, Receipt};
+use crate::journal::{JournalError, NewEvent, Receipt};
 use crate::model::ids::{DeliveryId, EventId, ListenerId, TriggerId};
 use crate::model::verdict::{Reason, Verdict};
 use crate::pipeline::{Accepted, Circumstances, Replay, consult, judge};
@@ -215,8 +215,7 @@ impl Worker {
         if order.dry_run {
             return Ok(None);
         }
-        let mut back = Vec::new();
-        let mut made = None;
+        let (mut deliveries, mut made) = (0, None);
         for event in std::mem::take(&mut plan.events) {
             let triggers: Vec<TriggerId> =
                 event.deliveries.iter().map(|d| d.trigger.clone()).collect();
@@ -224,19 +223,15 @@ impl Worker {
             for (trigger, receipt) in triggers.iter().zip(receipts) {
                 if let Receipt::New { id, event } = receipt {
                     made = Some(event);
-                    // Its turn comes as that of any other.
-                    back.push(HandBack {
-                        id,
-                        reason: Reason::AwaitsSlot,
-                        wait: None,
-                    });
+                    deliveries += 1;
                     plan.note(trigger, id);
                 }
             }
+            // Nobody holds them: their turn comes as that of any other.
+            self.lanes.turns.wake();
         }
         if let Some(event) = made {
-            let (of, deliveries) = (order.event, back.len());
-            let as_recorded = order.as_recorded;
+            let (of, as_recorded) = (order.event, order.as_recorded);
             EventReplayed {
                 event,
                 of,
@@ -244,9 +239,6 @@ impl Worker {
                 as_recorded,
             }
             .emit(&self.parts.metrics);
-            self.write_down("a replay", || self.journal().hand_back(back.clone()))
-                .await;
-            self.lanes.turns.wake();
         }
         Ok(made)
     }

@@ -123,7 +123,7 @@ pub(super) fn record(
             progress.unmended_ms,
         ])?;
     // It may have been cancelled, and its event erased, while somebody worked on it.
-    if changed == 0 && state_and_reason(connection, id)?.0.is_some() {
+    if changed == 0 {
         return Ok(());
     }
     connection
@@ -198,7 +198,7 @@ pub(super) fn lease(
         before = Some(lane);
     }
     for buried in &lease.buried {
-        bury(connection, buried)?;
+        bury(connection, buried, request.now_ms)?;
     }
     let mut take =
         connection.prepare_cached("UPDATE deliveries SET state = 'running' WHERE id = ?1")?;
@@ -218,13 +218,18 @@ fn buried(row: &Row<'_>, error: &JournalError) -> Result<Buried, JournalError> {
     })
 }
 
-fn bury(connection: &Connection, buried: &Buried) -> Result<(), JournalError> {
+fn bury(connection: &Connection, buried: &Buried, now_ms: i64) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "UPDATE deliveries SET state = 'dead', reason = ?2, sealed_headers = NULL
+            "UPDATE deliveries SET state = 'dead', reason = ?2, updated_ms = ?3,
+                                   sealed_headers = NULL
              WHERE id = ?1",
         )?
-        .execute(params![buried.id.0, Reason::RecordUnreadable.code()])?;
+        .execute(params![
+            buried.id.0,
+            Reason::RecordUnreadable.code(),
+            now_ms
+        ])?;
     Ok(())
 }
 

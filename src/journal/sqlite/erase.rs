@@ -24,6 +24,11 @@ pub(super) const AT_ONCE: usize = 100;
 const TRIES: u32 = 50;
 const BETWEEN: Duration = Duration::from_millis(100);
 
+/// How long a connection waits for others: while it empties the log, and
+/// otherwise.
+const SHORT: Duration = Duration::from_millis(20);
+const LONG: Duration = Duration::from_secs(5);
+
 /// An event with all that has a copy of its payload: what it replays, and what
 /// replays that.
 const FAMILY: &str = "WITH RECURSIVE family (event_id) AS (
@@ -138,6 +143,14 @@ fn erase_row(connection: &Connection, row: i64, now_ms: i64) -> Result<(), Journ
 /// Moves what the log has into the database and empties the log. Waits for
 /// those who read.
 pub(super) fn empty_log(connection: &Connection) -> Result<(), JournalError> {
+    // Commits wait as long as this waits for those who read.
+    connection.busy_timeout(SHORT)?;
+    let emptied = try_to_empty(connection);
+    connection.busy_timeout(LONG)?;
+    emptied
+}
+
+fn try_to_empty(connection: &Connection) -> Result<(), JournalError> {
     for _ in 0..TRIES {
         let busy: i64 =
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
@@ -212,7 +225,16 @@ pub(super) fn retry_now(
         None => Ok(Change::Unknown),
         Some(DeliveryState::Retrying) => {
             connection
-                .prepare_cached("UPDATE deliveries SET due_ms = ?2 WHERE id = ?1")?
+                .prepare_cached(
+                    // The wait that is cut short was counted when it was laid
+                    // down.
+                    "UPDATE deliveries
+                     SET tried_ms = max(tried_ms - max(due_ms - ?2, 0), 0),
+                         unmended_ms = CASE WHEN unmended_ms > 0
+                             THEN max(unmended_ms - max(due_ms - ?2, 0), 1) ELSE 0 END,
+                         due_ms = ?2
+                     WHERE id = ?1",
+                )?
                 .execute(params![id.0, now_ms])?;
             Ok(Change::Made)
         }

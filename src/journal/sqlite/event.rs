@@ -187,7 +187,7 @@ fn insert_delivery(
             "INSERT INTO deliveries (event, trigger_id, revision, state, attempts, accepted_ms,
                                      due_ms, updated_ms, extensions, findings, resume,
                                      sealed_headers, params, manifests, lane, as_of)
-             VALUES (?1, ?2, ?3, 'running', 0, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             VALUES (?1, ?2, ?3, ?13, 0, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             row,
@@ -208,6 +208,11 @@ fn insert_delivery(
                 .transpose()?,
             lane(&event.listener, &delivery.trigger),
             rendered.and_then(|rendered| rendered.as_of.as_deref()),
+            // Nobody holds what is replayed: it is leased like any other.
+            match event.replay_of {
+                None => DeliveryState::Running.as_str(),
+                Some(_) => DeliveryState::Pending.as_str(),
+            },
         ])?;
     Ok(DeliveryId(connection.last_insert_rowid()))
 }

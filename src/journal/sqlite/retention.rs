@@ -33,7 +33,8 @@ pub(super) fn forget(
             forgotten += forget_deliveries(connection, which, since)?;
         }
     }
-    if let Some(since) = kept.ended_ms {
+    // It looks at every event: only where there is nothing else left to do.
+    if let Some(since) = kept.ended_ms.filter(|_| forgotten == 0) {
         forgotten += forget_lonely(connection, since)?;
     }
     if let Some(since) = kept.given_up_ms {

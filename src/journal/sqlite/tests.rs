@@ -353,15 +353,40 @@ fn a_journal_of_a_later_version_is_refused() {
 async fn one_job_that_cannot_be_written_does_not_take_the_others_with_it() {
     let fixture = Fixture::new();
     // The delivery does not exist, so that its attempt breaks a reference.
-    let missing = fixture
-        .journal
-        .record(DeliveryId(99), attempt(1), Progress::accepted(0));
+    let missing = fixture.journal.write(|connection| {
+        let attempt = "INSERT INTO attempts (delivery, number, started_ms, ended_ms)
+                       VALUES (99, 1, 0, 0)";
+        Ok(connection.execute(attempt, [])?)
+    });
     let fine = fixture.accept(event(1, None, 0, &["t1"]));
     let (missing, fine) = tokio::join!(missing, fine);
     assert!(matches!(missing, Err(JournalError::Write(_))));
     assert_eq!(fine.len(), 1);
     let counts = fixture.journal.counts().await.unwrap();
     assert_eq!(counts.deliveries, [(DeliveryState::Running, 1)]);
+}
+
+#[tokio::test]
+async fn nobody_holds_what_is_replayed() {
+    let fixture = Fixture::new();
+    fixture.accept(event(1, None, 0, &["t1"])).await;
+    let replay = NewEvent {
+        replay_of: Some(EventId(Uuid::from_u128(1))),
+        ..event(2, None, 5, &["t1"])
+    };
+    let id = new_id(&fixture.accept(replay).await[0]);
+    // Whoever has asked for it may be gone by now.
+    let leased = fixture.lease(5, 9).await;
+    assert_eq!(leased.iter().map(|one| one.id).collect::<Vec<_>>(), [id]);
+}
+
+#[tokio::test]
+async fn what_became_of_a_delivery_that_was_forgotten_is_no_failure() {
+    let fixture = Fixture::new();
+    let recorded = fixture
+        .journal
+        .record(DeliveryId(99), attempt(1), Progress::accepted(0));
+    recorded.await.unwrap();
 }
 
 #[tokio::test]

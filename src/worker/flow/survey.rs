@@ -71,6 +71,13 @@ impl<T> Flow<T> {
         self.survey.is_done = false;
     }
 
+    /// There is no memory to go on with: whoever gives some back is to wake the
+    /// next round.
+    pub(in crate::worker) fn starve(&mut self) {
+        self.survey.is_starved = true;
+        self.survey.is_done = false;
+    }
+
     /// The time of a round that begins now.
     pub(in crate::worker) fn survey_begins(&self) -> u64 {
         self.survey.returned
